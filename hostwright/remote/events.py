@@ -1,0 +1,342 @@
+"""Events: what happened on the server, in the past tense, flat, the same on both sides.
+
+The attributes of an event are exactly the keywords of its constructor; `to_wire` and `from_wire` rest on
+that. Numbers carry their unit in the name. `t` is seconds since the run began, set when it is emitted.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Mapping, Optional, Sequence
+
+    Diff = Sequence[Mapping[str, Any]]
+
+
+class Event:
+    """Base of all events."""
+
+    event: ClassVar[str] = ""
+    t: float = 0.0
+
+    def to_wire(self) -> dict[str, Any]:
+        """The event as a JSON object."""
+        return {"event": self.event, **vars(self)}
+
+    def __repr__(self) -> str:
+        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % kv for kv in vars(self).items()))
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Hello(Event):
+    """The agent is up. `facts`: os_id, os_version, os_name, python, machine, cores, memory_bytes, nginx,
+    systemd (bool), euid, hostname.
+    """
+
+    event = "hello"
+
+    def __init__(self, protocol: int, agent: str, facts: Mapping[str, Any]) -> None:
+        self.protocol = protocol
+        self.agent = agent
+        self.facts = facts
+
+
+class AgentNeeded(Event):
+    """The server does not have this agent yet (or a damaged one): send it."""
+
+    event = "agent_needed"
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+
+
+class Waited(Event):
+    """Another run holds this host; we are waiting for it. `holder` as in RunStarted, without secrets."""
+
+    event = "waited"
+
+    def __init__(self, holder: Mapping[str, Any], seconds: float, limit: float) -> None:
+        self.holder = holder
+        self.seconds = seconds
+        self.limit = limit
+
+
+class Attached(Event):
+    """What follows until its RunFinished is the replay of a run whose viewer was lost."""
+
+    event = "attached"
+
+    def __init__(self, holder: Mapping[str, Any]) -> None:
+        self.holder = holder
+
+
+class RunStarted(Event):
+    """A run holds the host. `by` is user@machine, `began` Unix seconds, `total` steps or resources."""
+
+    event = "run_started"
+
+    def __init__(self, run: str, action: str, project: str, by: str, began: float, apply: bool, total: int) -> None:
+        self.run = run
+        self.action = action
+        self.project = project
+        self.by = by
+        self.began = began
+        self.apply = apply
+        self.total = total
+
+
+class ResourceStarted(Event):
+    """Applying begins: the resource differs."""
+
+    event = "resource_started"
+
+    def __init__(self, id: str, title: str) -> None:
+        self.id = id
+        self.title = title
+
+
+class ResourceChanged(Event):
+    """It differed and was changed (in a check: it would be). `changes`: attribute, before, after.
+
+    `diff` holds unified diff lines of a file's content, empty when sensitive or binary.
+    """
+
+    event = "resource_changed"
+
+    def __init__(
+        self, id: str, title: str, changes: Diff, seconds: float, diff: Sequence[str] = (), note: str = ""
+    ) -> None:
+        self.id = id
+        self.title = title
+        self.changes = changes
+        self.seconds = seconds
+        self.diff = diff
+        self.note = note
+
+
+class ResourceUnchanged(Event):
+    """It was as it should be."""
+
+    event = "resource_unchanged"
+
+    def __init__(self, id: str, title: str) -> None:
+        self.id = id
+        self.title = title
+
+
+class ResourceUnknown(Event):
+    """A check cannot tell yet: it depends on something that is not there (`until`)."""
+
+    event = "resource_unknown"
+
+    def __init__(self, id: str, title: str, until: str) -> None:
+        self.id = id
+        self.title = title
+        self.until = until
+
+
+class ResourceFailed(Event):
+    """It could not be read or changed. `argv`, `exit_code` and `tail` when a command was the reason."""
+
+    event = "resource_failed"
+
+    def __init__(
+        self,
+        id: str,
+        title: str,
+        message: str,
+        seconds: float,
+        argv: Sequence[str] = (),
+        exit_code: Optional[int] = None,
+        tail: Sequence[str] = (),
+        hint: str = "",
+    ) -> None:
+        self.id = id
+        self.title = title
+        self.message = message
+        self.seconds = seconds
+        self.argv = argv
+        self.exit_code = exit_code
+        self.tail = tail
+        self.hint = hint
+
+
+class ResourceSkipped(Event):
+    """Not tried, because of something before it."""
+
+    event = "resource_skipped"
+
+    def __init__(self, id: str, title: str, why: str) -> None:
+        self.id = id
+        self.title = title
+        self.why = why
+
+
+class HandlerRan(Event):
+    """A reload or restart that changes asked for (`why`: ids); with `would` in a check."""
+
+    event = "handler_ran"
+
+    def __init__(self, name: str, why: Sequence[str], seconds: float, would: bool) -> None:
+        self.name = name
+        self.why = why
+        self.seconds = seconds
+        self.would = would
+
+
+class StepStarted(Event):
+    """A step of a deploy or rollback began."""
+
+    event = "step_started"
+
+    def __init__(self, step: str, detail: str = "") -> None:
+        self.step = step
+        self.detail = detail
+
+
+class StepFinished(Event):
+    """A step ended well. `detail` is for people, `data` for machines."""
+
+    event = "step_finished"
+
+    def __init__(self, step: str, detail: str, seconds: float, data: Optional[Mapping[str, Any]] = None) -> None:
+        self.step = step
+        self.detail = detail
+        self.seconds = seconds
+        self.data = data or {}
+
+
+class StepFailed(Event):
+    """A step failed; `state` says what is live now."""
+
+    event = "step_failed"
+
+    def __init__(
+        self,
+        step: str,
+        message: str,
+        seconds: float,
+        argv: Sequence[str] = (),
+        exit_code: Optional[int] = None,
+        tail: Sequence[str] = (),
+        hint: str = "",
+        state: str = "",
+    ) -> None:
+        self.step = step
+        self.message = message
+        self.seconds = seconds
+        self.argv = argv
+        self.exit_code = exit_code
+        self.tail = tail
+        self.hint = hint
+        self.state = state
+
+
+class Output(Event):
+    """One line that a command printed while it ran. `source` is a resource id or a step."""
+
+    event = "output"
+
+    def __init__(self, source: str, line: str) -> None:
+        self.source = source
+        self.line = line
+
+
+class Noticed(Event):
+    """Something the user should know, in one line."""
+
+    event = "noticed"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message = message
+        self.hint = hint
+
+
+class SourceNeeded(Event):
+    """The server wants the commit; it has these already."""
+
+    event = "source_needed"
+
+    def __init__(self, commit: str, have: Sequence[str]) -> None:
+        self.commit = commit
+        self.have = have
+
+
+class SourceReady(Event):
+    """The commit is on the server; it waits for the release's identity."""
+
+    event = "source_ready"
+
+    def __init__(self, commit: str, subject: str, current: Optional[Mapping[str, Any]] = None) -> None:
+        self.commit = commit
+        self.subject = subject
+        self.current = current
+
+
+class Answered(Event):
+    """The answer to a query (status, releases, ...)."""
+
+    event = "answered"
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+
+
+class RunFinished(Event):
+    """The last event of a run. `outcome`: done, failed, cancelled, busy, refused, lost.
+
+    `state` says in one line what is live now; `data` carries what the action produced.
+    """
+
+    event = "run_finished"
+
+    def __init__(
+        self,
+        outcome: str,
+        seconds: float,
+        changed: int = 0,
+        unchanged: int = 0,
+        failed: int = 0,
+        skipped: int = 0,
+        unknown: int = 0,
+        message: str = "",
+        state: str = "",
+        data: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        self.outcome = outcome
+        self.seconds = seconds
+        self.changed = changed
+        self.unchanged = unchanged
+        self.failed = failed
+        self.skipped = skipped
+        self.unknown = unknown
+        self.message = message
+        self.state = state
+        self.data = data or {}
+
+
+def _subclasses() -> dict[str, type[Event]]:
+    return {cls.event: cls for cls in Event.__subclasses__()}
+
+
+def from_wire(fields: Mapping[str, Any]) -> Event:
+    """The typed event of a JSON object.
+
+    Raises:
+        ValueError: an unknown event or unknown fields: another protocol version.
+    """
+    values = dict(fields)
+    name, t = values.pop("event", None), values.pop("t", 0.0)
+    cls = _subclasses().get(str(name))
+    if cls is None:
+        raise ValueError("unknown event %r" % name)
+    try:
+        found = cls(**values)
+    except TypeError as error:
+        raise ValueError("%s: %s" % (name, error)) from error
+    found.t = t
+    return found

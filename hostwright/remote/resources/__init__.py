@@ -1,0 +1,51 @@
+"""The kinds of resources, one file each: declaration, current state, desired state, apply.
+
+KINDS maps the name on the wire to the module, which is imported only when a catalog uses it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from .base import Resource
+
+# kind -> (module, class)
+KINDS = {
+    "packages": ("packages", "Packages"),
+    "upgrade": ("packages", "Upgrade"),
+    "file": ("file", "File"),
+    "directory": ("directory", "Directory"),
+    "symlink": ("symlink", "Symlink"),
+    "user": ("user", "User"),
+    "group": ("group", "Group"),
+    "unit": ("unit", "Unit"),
+    "git_checkout": ("git_checkout", "GitCheckout"),
+    "virtual_environment": ("virtual_environment", "VirtualEnvironment"),
+    "command": ("command", "Command"),
+    "timezone": ("timezone", "Timezone"),
+    "locale": ("locale", "Locale"),
+    "ssh_key": ("ssh_key", "SshKey"),
+}
+
+
+def from_wire(fields: Mapping[str, Any]) -> Resource:
+    """The resource of a JSON object.
+
+    Raises:
+        ValueError: unknown kind or fields.
+    """
+    from importlib import import_module
+
+    values = dict(fields)
+    kind = values.pop("kind", "")
+    if kind not in KINDS:
+        raise ValueError("unknown kind of resource: %r" % kind)
+    module, name = KINDS[kind]
+    cls = getattr(import_module("." + module, __name__), name)
+    try:
+        resource: Resource = cls(**values)
+    except TypeError as error:
+        raise ValueError("%s: %s" % (kind, error)) from error
+    return resource

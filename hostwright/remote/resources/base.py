@@ -1,0 +1,146 @@
+"""What a resource is: desired state as plain data, a way to read the current state, a way to apply the difference.
+
+A resource's attributes are exactly the keywords of its constructor, so it travels as a JSON object. The
+controller declares with the same class that the server converges. `read` has no side effects and asks as
+little as it can; `apply` is called only when `read` and `desired` differ. The loop (converge.py) owns the
+lifecycle: read, diff, report, act, read again, notify.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, ClassVar, Mapping, Optional, Sequence, Union
+
+    from ..system import System
+
+    # bool, int, str, None or a list of strings: what a state's attributes may be, so that they diff and travel
+    Value = Union[bool, int, str, None, Sequence[str]]
+    State = Mapping[str, Value]
+    Say = Callable[[str], None]
+
+
+class Unknown(Exception):
+    """The state cannot be read yet, because something is not there: `until` names it ("packages are installed")."""
+
+    def __init__(self, until: str) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+class Context:
+    """What the loop gives to `apply`.
+
+    Args:
+        say: takes one line of output for people.
+        recorded: the state we left last time, by attribute; empty when the thing was not ours until now.
+    """
+
+    __slots__ = ("recorded", "say")
+
+    def __init__(self, say: Say, recorded: State) -> None:
+        self.say = say
+        self.recorded = recorded
+
+
+class Failed(Exception):
+    """A resource cannot be converged; says why and what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Change:
+    """One attribute that differs."""
+
+    __slots__ = ("after", "attribute", "before")
+
+    def __init__(self, attribute: str, before: Value, after: Value) -> None:
+        self.attribute = attribute
+        self.before = before
+        self.after = after
+
+    def to_wire(self) -> dict[str, Value]:
+        """As a JSON object."""
+        return {"attribute": self.attribute, "before": self.before, "after": self.after}
+
+
+def diff(desired: State, current: State) -> list[Change]:
+    """The attributes of `desired` whose value in `current` is another, in the order they are declared."""
+    return [
+        Change(name, current.get(name), after)
+        for name, after in desired.items()
+        if current.get(name) != after or name not in current
+    ]
+
+
+class Resource:
+    """Base of all resources.
+
+    Args:
+        name: what it is about: a path, a user name, a unit. Unique within its kind.
+        app: the app it belongs to; empty: the host.
+        notify: names of the catalog's handlers that run once at the end when this changed.
+    """
+
+    kind: ClassVar[str] = ""
+    # two projects on one host may not want different things of it
+    exclusive: ClassVar[bool] = False
+    # a run of the same project may remove it when the catalog no longer has it
+    removable: ClassVar[bool] = False
+
+    def __init__(self, *, name: str, app: str = "", notify: Sequence[str] = ()) -> None:
+        self.name = name
+        self.app = app
+        self.notify = tuple(notify)
+
+    @property
+    def id(self) -> str:
+        """`kind:name`, unique in a catalog."""
+        return "%s:%s" % (self.kind, self.name)
+
+    @property
+    def title(self) -> str:
+        """What people read: kind and name."""
+        return "%s %s" % (self.kind.replace("_", " "), self.name)
+
+    def to_wire(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"kind": self.kind, **vars(self)}
+
+    # -- on the server ---------------------------------------------------------------------------------
+
+    def desired(self, system: System) -> State:
+        """The state that should be, by attribute.
+
+        Raises:
+            Unknown, Failed
+        """
+        raise NotImplementedError
+
+    def read(self, system: System) -> State:
+        """The state that is, with at least the attributes of `desired`.
+
+        Raises:
+            Unknown: it depends on something that is not there yet.
+            Failed: it is in a state that must not be touched.
+        """
+        raise NotImplementedError
+
+    def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
+        """Make the current state the desired one.
+
+        Raises:
+            CommandFailed, Failed, OSError
+        """
+        raise NotImplementedError
+
+    def content_diff(self, system: System) -> list[str]:
+        """Unified diff lines for --diff; empty for most kinds."""
+        return []
+
+    def remove(self, system: System) -> Optional[str]:
+        """Undo it, when it left the catalog; returns what was done. Only for removable kinds."""
+        raise NotImplementedError

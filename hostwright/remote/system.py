@@ -1,0 +1,297 @@
+"""The only access to the operating system. Runs on the server under the system Python, standard library only.
+
+Resources and the release transaction take a System, so tests give them a FakeSystem (hostwright/testing.py).
+"""
+
+from __future__ import annotations
+
+import os
+import stat as stat_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Mapping, Optional, Sequence
+
+    Line = Callable[[str], None]
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# the last lines of a command that a person wants to see
+TAIL = 20
+
+
+class CommandFailed(Exception):
+    """A command ended with an exit code it should not have, or ran past its deadline."""
+
+    def __init__(self, argv: Sequence[str], exit_code: int, tail: Sequence[str], reason: str = "") -> None:
+        self.argv = tuple(argv)
+        self.exit_code = exit_code
+        self.tail = tuple(tail)
+        self.reason = reason or "exit code %d" % exit_code
+        super().__init__("%s: %s" % (" ".join(argv), self.reason))
+
+
+class RunCancelled(Exception):
+    """The user asked to stop; raised at a safe point."""
+
+
+class Result:
+    """What a command printed and how it ended."""
+
+    def __init__(self, argv: Sequence[str], exit_code: int, out: str, err: str) -> None:
+        self.argv = tuple(argv)
+        self.exit_code = exit_code
+        self.out = out
+        self.err = err
+
+    @property
+    def ok(self) -> bool:
+        """True when the exit code is 0."""
+        return self.exit_code == 0
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of stderr, or of stdout when stderr is empty."""
+        return tuple((self.err.strip() or self.out.strip()).splitlines()[-TAIL:])
+
+
+class Stat:
+    """What lstat tells of a path, with names for owner and group where there are any."""
+
+    def __init__(self, kind: str, mode: int, uid: int, gid: int, size: int, mtime: float) -> None:
+        self.kind = kind
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+        self.size = size
+        self.mtime = mtime
+
+
+def _kind(mode: int) -> str:
+    for test, name in ((stat_module.S_ISREG, "file"), (stat_module.S_ISDIR, "directory"), (stat_module.S_ISLNK, "link")):
+        if test(mode):
+            return name
+    return "other"
+
+
+class System:
+    """The server itself."""
+
+    def __init__(self) -> None:
+        # set when the user asks to stop; long commands that may be cut short look at it
+        self.cancelled: Callable[[], bool] = lambda: False
+
+    # -- commands ----------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        check: bool = True,
+        input: Optional[bytes] = None,
+        env: Optional[Mapping[str, str]] = None,
+        cwd: Optional[str] = None,
+        on_line: Optional[Line] = None,
+        cancellable: bool = False,
+    ) -> Result:
+        """Run a command in a process group of its own, never through a shell.
+
+        Args:
+            argv: the command.
+            timeout: seconds until the whole group is ended.
+            check: raise when the exit code is not 0.
+            input: bytes for its stdin; without, stdin is /dev/null.
+            env: added to a minimal environment (PATH, LC_ALL=C.UTF-8, HOME=/root).
+            on_line: called with each line of stdout and stderr as it comes.
+            cancellable: the command may be ended when the user cancels (it leaves nothing half done).
+
+        Raises:
+            CommandFailed: exit code, deadline, or the program does not exist (exit code 127).
+            RunCancelled: ended because the user cancelled.
+        """
+        from . import process
+
+        result = process.run(
+            argv,
+            timeout=timeout,
+            input=input,
+            env={"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **(env or {})},
+            cwd=cwd,
+            on_line=on_line,
+            cancelled=self.cancelled if cancellable else None,
+        )
+        if check and not result.ok:
+            raise CommandFailed(argv, result.exit_code, result.tail())
+        return result
+
+    def which(self, program: str) -> Optional[str]:
+        """The program's path on the server's PATH, if it is installed."""
+        for folder in PATH.split(":"):
+            path = os.path.join(folder, program)
+            if os.access(path, os.X_OK) and not os.path.isdir(path):
+                return path
+        return None
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> Optional[Stat]:
+        """lstat, or None when there is nothing."""
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Stat(
+            _kind(found.st_mode), stat_module.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size, found.st_mtime
+        )
+
+    def exists(self, path: str) -> bool:
+        """True when a path leads somewhere (symlinks followed)."""
+        return os.path.exists(path)
+
+    def read(self, path: str) -> Optional[bytes]:
+        """A file's content, or None when there is no such file."""
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def readlink(self, path: str) -> Optional[str]:
+        """Where a symlink points, or None when it is none."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
+    def listdir(self, path: str) -> list[str]:
+        """Sorted names in a directory; empty when there is none."""
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def write_atomic(self, path: str, content: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> None:
+        """Replace a file in one step: whole and synced under another name, then rename(2) and fsync of the directory.
+
+        A reader sees the old file or the new one, also after a power cut.
+        """
+        folder = os.path.dirname(path)
+        temporary = os.path.join(folder, ".%s.hostwright" % os.path.basename(path))
+        try:
+            os.unlink(temporary)  # left by a power cut
+        except FileNotFoundError:
+            pass
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            try:
+                view = memoryview(content)
+                while view:
+                    view = view[os.write(handle, view) :]
+                os.fchown(handle, uid, gid)
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            os.rename(temporary, path)
+        except BaseException:
+            try:
+                os.unlink(temporary)
+            except OSError:
+                pass
+            raise
+        self.fsync_directory(folder)
+
+    def symlink_atomic(self, target: str, path: str) -> None:
+        """Make a symlink, or replace one, in one rename(2); then fsync of its directory."""
+        temporary = os.path.join(os.path.dirname(path), ".%s.hostwright" % os.path.basename(path))
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+        os.symlink(target, temporary)
+        os.rename(temporary, path)
+        self.fsync_directory(os.path.dirname(path))
+
+    def fsync_directory(self, path: str) -> None:
+        """Make renames in a directory durable (fsync(2): the entry needs its own)."""
+        handle = os.open(path or "/", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def mkdir(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
+        """Make a directory and its parents (0755 root)."""
+        parent = os.path.dirname(path)
+        if parent and not os.path.isdir(parent):
+            self.mkdir(parent)
+        os.mkdir(path)
+        self.chown(path, uid, gid)
+        self.chmod(path, mode)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Set permission bits; never called on symlinks."""
+        os.chmod(path, mode)
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        """Set owner and group of the path itself, symlinks not followed."""
+        os.lchown(path, uid, gid)
+
+    def rename(self, old: str, new: str) -> None:
+        """rename(2)."""
+        os.rename(old, new)
+
+    def unlink(self, path: str) -> None:
+        """Remove a file or symlink; nothing happens when there is none."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory and all below it, symlinks not followed."""
+        import shutil
+
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+
+    # -- names -------------------------------------------------------------------------------------------
+
+    def user(self, name: str) -> Optional[tuple[int, int, str, str]]:
+        """(uid, primary gid, home, shell) of a user, or None."""
+        import pwd
+
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            return None
+        return found.pw_uid, found.pw_gid, found.pw_dir, found.pw_shell
+
+    def group(self, name: str) -> Optional[tuple[int, tuple[str, ...]]]:
+        """(gid, members) of a group, or None."""
+        import grp
+
+        try:
+            found = grp.getgrnam(name)
+        except KeyError:
+            return None
+        return found.gr_gid, tuple(found.gr_mem)
+
+    def user_name(self, uid: int) -> str:
+        """The user's name, or the number as text when nobody has it."""
+        import pwd
+
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+
+    def group_name(self, gid: int) -> str:
+        """The group's name, or the number as text when none has it."""
+        import grp
+
+        try:
+            return grp.getgrgid(gid).gr_name
+        except KeyError:
+            return str(gid)
