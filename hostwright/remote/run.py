@@ -1,0 +1,115 @@
+"""One run on the server: its events, its steps, and the user's wish to stop."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+
+from . import events
+from .system import CommandFailed, RunCancelled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator, Mapping
+
+    Request = Mapping[str, Any]
+    Emit = Callable[[events.Event], None]
+
+
+class StepError(Exception):
+    """A step of a release failed; says why and what to do.
+
+    Args:
+        message: one line: what happened.
+        tail: evidence, e.g. the last lines of the new instance's journal.
+        hint: what to do next.
+        refused: the health gate said no (exit code 6) rather than something broke (exit code 1).
+    """
+
+    def __init__(self, message: str, tail: tuple[str, ...] = (), hint: str = "", refused: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.tail = tail
+        self.hint = hint
+        self.refused = refused
+
+
+class Step:
+    """What a step reports when it ends: `detail` for people, `data` for machines."""
+
+    def __init__(self) -> None:
+        self.detail = ""
+        self.data: dict[str, Any] = {}
+
+
+class Run:
+    """Gives events a time and hands them on.
+
+    Args:
+        emit: where events go: the journal, or the channel.
+        cancelled: true once the user asked to stop.
+    """
+
+    def __init__(self, emit: Emit, cancelled: Callable[[], bool]) -> None:
+        self._emit = emit
+        self.cancelled = cancelled
+        self.began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.began
+
+    def emit(self, event: events.Event) -> None:
+        """Hand on an event."""
+        event.t = round(self.seconds, 4)
+        self._emit(event)
+
+    def output(self, source: str) -> Callable[[str], None]:
+        """A function that takes lines a command prints on behalf of `source`."""
+        return lambda line: self.emit(events.Output(source, line))
+
+    def safe_point(self) -> None:
+        """Where nothing is half done.
+
+        Raises:
+            RunCancelled: the user asked to stop.
+        """
+        if self.cancelled():
+            raise RunCancelled("stopped by the user")
+
+    @contextmanager
+    def step(self, name: str, detail: str = "") -> Iterator[Step]:
+        """A named step with its time; a failure is reported and raised again. Begins at a safe point."""
+        self.safe_point()
+        start = time.monotonic()
+        self.emit(events.StepStarted(name, detail))
+        step = Step()
+        try:
+            yield step
+        except CommandFailed as error:
+            self.emit(
+                events.StepFailed(
+                    name, str(error), time.monotonic() - start, error.argv, error.exit_code, error.tail
+                )
+            )
+            raise
+        except StepError as error:
+            self.emit(
+                events.StepFailed(name, error.message, time.monotonic() - start, tail=error.tail, hint=error.hint)
+            )
+            raise
+        except RunCancelled:
+            raise
+        except Exception as error:
+            self.emit(events.StepFailed(name, explain(error), time.monotonic() - start))
+            raise
+        self.emit(events.StepFinished(name, step.detail, time.monotonic() - start, step.data))
+
+
+def explain(error: BaseException) -> str:
+    """One line for an exception nobody foresaw."""
+    if isinstance(error, OSError) and error.strerror:
+        where = " (%s)" % error.filename if error.filename else ""
+        return "%s%s" % (error.strerror, where)
+    return "%s: %s" % (type(error).__name__, error)
