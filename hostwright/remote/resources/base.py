@@ -10,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ClassVar, Mapping, Optional, Sequence, Union
+    from typing import Any, Callable, ClassVar, Mapping, Sequence, Union
 
     from ..system import System
 
@@ -88,8 +88,6 @@ class Resource:
     kind: ClassVar[str] = ""
     # two projects on one host may not want different things of it
     exclusive: ClassVar[bool] = False
-    # a run of the same project may remove it when the catalog no longer has it
-    removable: ClassVar[bool] = False
 
     def __init__(self, *, name: str, app: str = "", notify: Sequence[str] = ()) -> None:
         self.name = name
@@ -140,7 +138,3 @@ class Resource:
     def content_diff(self, system: System) -> list[str]:
         """Unified diff lines for --diff; empty for most kinds."""
         return []
-
-    def remove(self, system: System) -> Optional[str]:
-        """Undo it, when it left the catalog; returns what was done. Only for removable kinds."""
-        raise NotImplementedError

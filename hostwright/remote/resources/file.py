@@ -33,7 +33,6 @@ class File(Resource):
 
     kind = "file"
     exclusive = True
-    removable = True
 
     def __init__(
         self,
@@ -133,12 +132,6 @@ class File(Resource):
         before = (old or b"").decode("utf-8", "replace").splitlines()
         lines = unified_diff(before, self.content.splitlines(), "on the server", "wanted", lineterm="", n=2)
         return list(lines)[2:500]
-
-    def remove(self, system: System) -> Optional[str]:
-        if system.stat(self.name) is None:
-            return None
-        system.unlink(self.name)
-        return "removed"
 
 
 def digest(content: bytes) -> str:
