@@ -1,0 +1,217 @@
+"""The loop: read, diff, report, act, read again, notify. The same code is the dry run (`apply=False`).
+
+Pending reloads and restarts are written to the host before the first change that asks for them and removed
+when done, so a run that died half-way heals in the next one.
+"""
+
+from __future__ import annotations
+
+import time
+
+from . import events
+from .resources.base import Context, Failed, Unknown, diff
+from .run import explain
+from .system import CommandFailed, RunCancelled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+    from .catalog import Catalog, Handler
+    from .records import Records
+    from .resources.base import Change, Resource
+    from .run import Run
+    from .system import System
+
+
+class Converge:
+    """One pass over a catalog.
+
+    Args:
+        catalog: the desired state.
+        system: the server.
+        records: what is recorded on this host: owners and pending handlers.
+        run: where events go.
+        apply: change things; else only tell what would change.
+        show_diff: add the diff of contents to the events.
+    """
+
+    def __init__(
+        self, catalog: Catalog, system: System, records: Records, run: Run, *, apply: bool, show_diff: bool = False
+    ) -> None:
+        self.catalog = catalog
+        self.system = system
+        self.records = records
+        self.run = run
+        self.apply = apply
+        self.show_diff = show_diff
+        self.counts = {"changed": 0, "unchanged": 0, "failed": 0, "skipped": 0, "unknown": 0}
+        self.would_notify: dict[str, list[str]] = {}
+        self._stopped_by = ""
+
+    def converge(self) -> events.RunFinished:
+        """Go through the catalog in order; the first failure skips what comes after it."""
+        from .resources.unit import Unit
+
+        self.system.prefetch_units([r.name for r in self.catalog.resources if isinstance(r, Unit)])
+        cancelled = False
+        for resource in self.catalog.resources:
+            if self._stopped_by:
+                self._count("skipped")
+                self.run.emit(events.ResourceSkipped(resource.id, resource.title, self._stopped_by))
+                continue
+            if self.run.cancelled():
+                cancelled, self._stopped_by = True, "stopped by the user"
+                self._count("skipped")
+                self.run.emit(events.ResourceSkipped(resource.id, resource.title, self._stopped_by))
+                continue
+            self._one(resource)
+        if not self._stopped_by:
+            self._remove_dropped()
+            self._handlers()
+        if self.apply:
+            self.records.save()
+        outcome = "cancelled" if cancelled else "failed" if self.counts["failed"] else "done"
+        return events.RunFinished(outcome, self.run.seconds, **self.counts)
+
+    # -- one resource ------------------------------------------------------------------------------------
+
+    def _one(self, resource: Resource) -> None:
+        start = time.monotonic()
+        try:
+            changes = diff(resource.desired(self.system), resource.read(self.system))
+            if not changes:
+                self._count("unchanged")
+                self.records.claim(resource, resource.desired(self.system))
+                self.run.emit(events.ResourceUnchanged(resource.id, resource.title))
+                return
+            lines = resource.content_diff(self.system) if self.show_diff else []
+            if self.apply:
+                self.run.emit(events.ResourceStarted(resource.id, resource.title))
+                self._act(resource, changes)
+            else:
+                for name in resource.notify:
+                    self.would_notify.setdefault(name, []).append(resource.id)
+        except Unknown as unknown:
+            self._unknown(resource, unknown, start)
+            return
+        except (Failed, CommandFailed, OSError) as error:
+            self._failed(resource.id, resource.title, error, start)
+            return
+        self._count("changed")
+        self.run.emit(
+            events.ResourceChanged(
+                resource.id, resource.title, [c.to_wire() for c in changes], time.monotonic() - start, lines
+            )
+        )
+
+    def _act(self, resource: Resource, changes: list[Change]) -> None:
+        """Record what must be reloaded, change, and look again whether it held."""
+        for name in resource.notify:
+            handler = self.catalog.handler(name)
+            if handler:
+                self.records.add_pending(handler, resource.id)
+        context = Context(self.run.output(resource.id), self.records.state_of(resource.id))
+        resource.apply(self.system, changes, context)
+        desired = resource.desired(self.system)
+        left = diff(desired, resource.read(self.system))
+        if left:
+            raise Failed(
+                "it was applied, but %s is %r instead of %r" % (left[0].attribute, left[0].before, left[0].after),
+                "Something on the server changes it back; look for another tool that manages it.",
+            )
+        self.records.claim(resource, desired)
+
+    def _unknown(self, resource: Resource, unknown: Unknown, start: float) -> None:
+        if self.apply:  # what it waits for came before it in the catalog and is still not there
+            why = Failed("cannot go on until %s" % unknown.until)
+            self._failed(resource.id, resource.title, why, start)
+            return
+        self._count("unknown")
+        self.run.emit(events.ResourceUnknown(resource.id, resource.title, unknown.until))
+
+    def _failed(self, id: str, title: str, error: Exception, start: float) -> None:
+        self._count("failed")
+        self._stopped_by = "%s failed" % title
+        fields: dict[str, Any] = {}
+        if isinstance(error, CommandFailed):
+            fields = {"argv": error.argv, "exit_code": error.exit_code, "tail": error.tail}
+            message = error.reason
+        elif isinstance(error, Failed):
+            message = error.message
+            fields = {"hint": error.hint}
+        else:
+            message = explain(error)
+        self.run.emit(
+            events.ResourceFailed(id, title, message, time.monotonic() - start, **fields)
+        )
+
+    # -- what left the catalog -----------------------------------------------------------------------------
+
+    def _remove_dropped(self) -> None:
+        for kind, name in self.records.dropped(self.catalog):
+            start, id, title = time.monotonic(), "%s:%s" % (kind, name), "%s %s" % (kind, name)
+            if kind != "unit" and self.system.stat(name) is None:
+                self.records.forget(id)
+                continue
+            if self.apply:
+                try:
+                    if kind == "unit":
+                        self.system.run(("systemctl", "disable", "--now", "--", name), timeout=120, check=False)
+                    else:
+                        self.system.unlink(name)
+                except OSError as error:
+                    self._failed(id, title, error, start)
+                    return
+                self.records.forget(id)
+            self._count("changed")
+            change = {"attribute": "state", "before": "present", "after": None}
+            note = "no longer in the catalog"
+            self.run.emit(events.ResourceChanged(id, title, [change], time.monotonic() - start, note=note))
+
+    # -- handlers ------------------------------------------------------------------------------------------
+
+    def _handlers(self) -> None:
+        pending = self.records.pending()
+        if not self.apply:
+            for name, why in self.would_notify.items():
+                self.run.emit(events.HandlerRan(name, why, 0.0, True))
+            for handler, why in pending:
+                if handler.name not in self.would_notify:
+                    self.run.emit(events.HandlerRan(handler.name, why, 0.0, True))
+            return
+        for handler, why in pending:
+            start = time.monotonic()
+            error = self._run_handler(handler)
+            if error:
+                self._count("failed")
+                self.run.emit(
+                    events.ResourceFailed(
+                        "handler:" + handler.name, handler.name, error.reason, time.monotonic() - start,
+                        error.argv, error.exit_code, error.tail,
+                        "It stays pending: the next run tries again.",
+                    )
+                )
+                return
+            self.records.done(handler)
+            self.run.emit(events.HandlerRan(handler.name, why, time.monotonic() - start, False))
+
+    def _run_handler(self, handler: Handler) -> Optional[CommandFailed]:
+        try:
+            if handler.validate:
+                self.system.run(handler.validate, timeout=handler.timeout)
+            self.system.run(handler.argv, timeout=handler.timeout)
+        except CommandFailed as error:
+            return error
+        except RunCancelled:  # pragma: no cover - handlers are not cancellable
+            raise
+        return None
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """True after a dry run that found everything as it should be."""
+        c = self.counts
+        return not (c["changed"] or c["unknown"] or c["failed"] or self.records.pending() or self.records.unsaved)
+
+    def _count(self, outcome: str) -> None:
+        self.counts[outcome] += 1

@@ -1,0 +1,73 @@
+"""The journal of a run: its events as lines, in memory for whoever watches, on disk for later.
+
+Known secret values are redacted before anything is written. A full disk never stops a run: what cannot be
+kept on disk is still in /run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from . import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Sequence
+
+    from .events import Event
+    from .paths import Paths
+
+KEEP_RUNS = 50
+# shorter values would blot out ordinary words
+SHORTEST_SECRET = 4
+
+
+class Redact:
+    """Replaces secret values in a line of JSON."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        parts = {part for secret in secrets for part in (secret, *secret.splitlines())}
+        usable = sorted((p for p in parts if len(p) >= SHORTEST_SECRET), key=len, reverse=True)
+        self._values = [json.dumps(part)[1:-1].encode() for part in usable]
+
+    def __call__(self, line: bytes) -> bytes:
+        for value in self._values:
+            line = line.replace(value, b"***")
+        return line
+
+
+class Journal:
+    """Appends events of one run."""
+
+    def __init__(self, paths: Paths, run: str, secrets: Sequence[str]) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._redact = Redact(secrets)
+        self._live = os.open(paths.journal(run), flags, 0o600)
+        self._kept: Optional[int] = None
+        try:
+            self._kept = os.open(paths.kept_journal(run), flags, 0o600)
+        except OSError:
+            pass
+
+    def emit(self, event: Event) -> None:
+        """Write an event to both places."""
+        line = self._redact(wire.line(event.to_wire()))
+        for handle in (self._live, self._kept):
+            if handle is None:
+                continue
+            try:
+                os.write(handle, line)
+            except OSError:
+                pass
+
+
+def prune(paths: Paths, keep: int = KEEP_RUNS) -> None:
+    """Forget all but the newest runs, and what is left in memory of runs that are over."""
+    for folder, limit in ((paths.kept, keep), (paths.live, 5 * 5)):
+        try:
+            found = [os.path.join(folder, name) for name in os.listdir(folder)]
+            for path in sorted(found, key=os.path.getmtime, reverse=True)[limit:]:
+                os.unlink(path)
+        except OSError:
+            continue

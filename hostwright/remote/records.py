@@ -1,0 +1,185 @@
+"""What is recorded on a host: who owns what, in which state we left it, which reloads are still due.
+
+/var/lib/hostwright/records.json (root, 0600), an integer `format`: an older tool refuses a newer one's.
+Two projects may share a host; what both declare must be equal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+
+from .catalog import Handler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from .catalog import Catalog
+    from .resources.base import Resource, State
+    from .system import System
+
+FORMAT = 1
+# what a run takes back when it leaves the catalog, in this order
+REMOVABLE = ("unit", "file", "symlink")
+
+
+class Conflict(Exception):
+    """Two projects want different things of this host, or something belongs to somebody else."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Records:
+    """The records of one host, read once, written when they changed.
+
+    Args:
+        system: the server.
+        folder: /var/lib/hostwright.
+        project: whose run this is.
+
+    Raises:
+        Conflict: the records were written by a newer format.
+    """
+
+    def __init__(self, system: System, folder: str, project: str) -> None:
+        self._system = system
+        self.path = os.path.join(folder, "records.json")
+        self.project = project
+        raw = system.read(self.path)
+        self._data: dict[str, Any] = json.loads(raw) if raw else {"format": FORMAT, "owned": {}, "pending": {}}
+        if self._data["format"] > FORMAT:
+            raise Conflict(
+                "this server is managed by a newer hostwright (records format %s, ours is %s)"
+                % (self._data["format"], FORMAT),
+                "Upgrade hostwright here, then run the command again.",
+            )
+        self.unsaved = False
+
+    @property
+    def owned(self) -> Mapping[str, Any]:
+        """Resource id -> {projects: {project: {app, digest}}, state}."""
+        owned: dict[str, Any] = self._data["owned"]
+        return owned
+
+    # -- conflicts ---------------------------------------------------------------------------------------
+
+    def check(self, catalog: Catalog) -> None:
+        """Before anything is changed: would this catalog take something that is not its own?
+
+        Raises:
+            Conflict: another project declares the same thing differently, or an app of that name is another's.
+        """
+        for resource in catalog.resources:
+            others = self._others(resource.id)
+            for project, entry in others.items():
+                if resource.app:
+                    raise Conflict(
+                        "the app %r on this server belongs to the project %r, not to %r"
+                        % (resource.app, project, self.project),
+                        "Give this app another name. If it is the same project, say `project: %s` in inventory.yaml."
+                        % project,
+                    )
+                if resource.exclusive and entry["digest"] != fingerprint(resource):
+                    raise Conflict(
+                        "the projects %r and %r want different things of %s" % (project, self.project, resource.title),
+                        "Both inventories must agree on this host's settings.",
+                    )
+
+    def _others(self, id: str) -> dict[str, Any]:
+        projects = self.owned.get(id, {}).get("projects", {})
+        return {name: entry for name, entry in projects.items() if name != self.project}
+
+    # -- owners ------------------------------------------------------------------------------------------
+
+    def claim(self, resource: Resource, state: State) -> None:
+        """Record that the resource is ours and in which state it is."""
+        entry = self._data["owned"].setdefault(resource.id, {"projects": {}})
+        mine = {"app": resource.app, "digest": fingerprint(resource)}
+        recorded = plain(state)
+        if entry["projects"].get(self.project) != mine or entry.get("state") != recorded:
+            entry["projects"][self.project] = mine
+            entry["state"] = recorded
+            self.unsaved = True
+
+    def state_of(self, id: str) -> State:
+        """The state we left a resource in; empty when it was never ours."""
+        state: dict[str, Any] = self.owned.get(id, {}).get("state", {})
+        return state
+
+    def forget(self, id: str) -> None:
+        """A resource is gone, or no longer ours."""
+        entry = self._data["owned"].get(id)
+        if entry:
+            entry["projects"].pop(self.project, None)
+            if not entry["projects"]:
+                del self._data["owned"][id]
+            self.unsaved = True
+
+    def dropped(self, catalog: Catalog) -> list[tuple[str, str]]:
+        """(kind, name) of what only we own and the catalog no longer has: units first, then files and links.
+
+        What belongs to an app that is not in the catalog stays: orphaned apps are listed, never removed. So do
+        kinds that cannot be taken back without losing something (users, packages, directories).
+        """
+        ids = {resource.id for resource in catalog.resources}
+        apps = {resource.app for resource in catalog.resources} | {""}
+        found = []
+        for id, entry in self.owned.items():
+            mine = entry["projects"].get(self.project)
+            kind, name = id.split(":", 1)
+            if id in ids or mine is None or len(entry["projects"]) > 1 or mine["app"] not in apps:
+                continue
+            if kind in REMOVABLE:
+                found.append((kind, name))
+        return sorted(found, key=lambda item: REMOVABLE.index(item[0]))
+
+    def orphans(self, catalog: Catalog) -> list[str]:
+        """Our apps that are on the host and not in the catalog."""
+        apps = {resource.app for resource in catalog.resources}
+        mine = {e["projects"][self.project]["app"] for e in self.owned.values() if self.project in e["projects"]}
+        return sorted(app for app in mine - apps if app)
+
+    # -- pending handlers --------------------------------------------------------------------------------
+
+    def pending(self) -> list[tuple[Handler, list[str]]]:
+        """Handlers that are due, with the ids of what asked for them."""
+        return [(Handler(**item["handler"]), item["why"]) for item in self._data["pending"].values()]
+
+    def add_pending(self, handler: Handler, why: str) -> None:
+        """A reload is due; on disk before the change that needs it."""
+        item = self._data["pending"].setdefault(handler.name, {"handler": handler.to_wire(), "why": []})
+        item["handler"] = handler.to_wire()
+        if why not in item["why"]:
+            item["why"].append(why)
+            self.save(force=True)
+
+    def done(self, handler: Handler) -> None:
+        """A reload has happened."""
+        self._data["pending"].pop(handler.name, None)
+        self.save(force=True)
+
+    def save(self, force: bool = False) -> None:
+        """Write the records if they changed."""
+        if not (self.unsaved or force):
+            return
+        folder = os.path.dirname(self.path)
+        if self._system.stat(folder) is None:
+            self._system.mkdir(folder, mode=0o700)
+        content = json.dumps(self._data, indent=1, sort_keys=True).encode()
+        self._system.write_atomic(self.path, content, mode=0o600)
+        self.unsaved = False
+
+
+def plain(state: State) -> dict[str, Any]:
+    """A state as it comes back from JSON: sequences are lists."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in state.items()}
+
+
+def fingerprint(resource: Resource) -> str:
+    """A short name for what is declared."""
+    return sha256(json.dumps(resource.to_wire(), sort_keys=True).encode()).hexdigest()[:16]

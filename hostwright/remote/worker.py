@@ -1,0 +1,144 @@
+"""The worker: does the run in a systemd unit of its own, so that no connection, logout or Ctrl-C can cut it.
+
+A plain double fork would stay in the login session's scope and die with KillUserProcesses=yes
+(logind.conf(5)); a transient unit does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+from . import actions, events, journal, lock
+from .records import Conflict
+from .resources.base import Failed
+from .run import Run, StepError, explain
+from .system import CommandFailed, RunCancelled, System
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from .paths import Paths
+
+LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from agent.worker import main; main(*sys.argv[2:])"
+
+
+def launch(paths: Paths, request: Mapping[str, Any], system: System) -> None:
+    """Start the worker of a request and return when it has been started.
+
+    Raises:
+        CommandFailed: systemd refused.
+    """
+    run = request["run"]
+    handle = os.open(paths.request(run), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(request, file)
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    argv = (sys.executable, "-I", "-S", "-B", "-c", LAUNCH, home, paths.state, paths.runtime, run)
+    if request.get("inline") or not os.path.isdir("/run/systemd/system"):
+        _fork(paths, run)
+        return
+    unit = "hostwright-run-%s.service" % run
+    properties = ("KillMode=mixed", "TimeoutStopSec=600", "SendSIGHUP=no", "OOMScoreAdjust=-500")
+    options = [part for prop in properties for part in ("-p", prop)]
+    what = "hostwright %s for %s" % (request["action"], request["by"])
+    system.run(
+        ("systemd-run", "--quiet", "--collect", "--unit", unit, "--description", what, *options, "--", *argv),
+        timeout=60,
+    )
+
+
+def _fork(paths: Paths, run: str) -> None:
+    """Without systemd (the local transport of tests): a process of its own that outlives its parent."""
+    if os.fork():
+        os.wait()
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    try:
+        main(paths.state, paths.runtime, run)
+    finally:
+        os._exit(0)
+
+
+def main(state: str, runtime: str, run_id: str) -> None:
+    """The worker process."""
+    from .paths import Paths
+
+    os.umask(0o022)
+    paths = Paths(state, runtime)
+    paths.make()
+    alive = lock.hold(paths.alive(run_id))
+    with open(paths.request(run_id), "rb") as file:
+        request = json.load(file)
+    os.unlink(paths.request(run_id))
+    stop = [False]
+
+    def ask_to_stop(*_: object) -> None:
+        stop[0] = True
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    cancel = paths.cancel(run_id)
+    book = journal.Journal(paths, run_id, request.get("secrets", ()))
+    run = Run(book.emit, lambda: stop[0] or os.path.exists(cancel))
+    try:
+        finished = _locked(paths, request, run)
+    except BaseException as error:
+        finished = events.RunFinished("failed", run.seconds, failed=1, message=explain(error))
+    run.emit(finished)
+    journal.prune(paths)
+    if alive is not None:
+        os.close(alive)
+
+
+def _locked(paths: Paths, request: Mapping[str, Any], run: Run) -> events.RunFinished:
+    me = {key: request[key] for key in ("run", "action", "project", "by", "began", "what")}
+
+    def waiting(seconds: float) -> None:
+        run.safe_point()
+        if int(seconds * 10) % 20 == 0:
+            run.emit(events.Waited(lock.holder(paths) or {}, seconds, request["wait"]))
+
+    run.emit(
+        events.RunStarted(
+            request["run"], request["action"], request["project"], request["by"], request["began"], True, request["total"]
+        )
+    )
+    try:
+        handle = lock.take(paths, me, request["wait"], waiting)
+    except RunCancelled:
+        return events.RunFinished("cancelled", run.seconds, message="stopped while waiting; nothing was changed")
+    if handle is None:
+        return events.RunFinished("busy", run.seconds, message="another run holds this server")
+    try:
+        return attempt(request, run, paths)
+    finally:
+        os.close(handle)
+
+
+def attempt(request: Mapping[str, Any], run: Run, paths: Paths) -> events.RunFinished:
+    """The job of a request; every way it can end is a RunFinished."""
+    system = System()
+    system.cancelled = run.cancelled
+    try:
+        finished: events.RunFinished = actions.load(request["action"]).job({**request, "paths": vars(paths)}, system, run)
+    except RunCancelled as error:
+        finished = events.RunFinished("cancelled", run.seconds, message=str(error))
+    except StepError as error:
+        finished = events.RunFinished("refused" if error.refused else "failed", run.seconds, failed=1, message=error.message)
+    except (Conflict, Failed) as error:
+        run.emit(events.Noticed(error.message, error.hint))
+        finished = events.RunFinished("failed", run.seconds, failed=1, message=error.message)
+    except (CommandFailed, OSError) as error:
+        finished = events.RunFinished("failed", run.seconds, failed=1, message=explain(error))
+    finished.seconds = run.seconds
+    return finished
