@@ -1,0 +1,1 @@
+"""A run: requests to hosts, what the hosts say, and what the user wants meanwhile."""

@@ -1,0 +1,105 @@
+"""One request to one agent: send it, hand on the events, answer what the agent asks. No printing, no threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from hostwright.errors import ConnectionLost, ProtocolError, UnsupportedServer
+from hostwright.remote import events, wire
+from hostwright.transport.base import Channel
+from hostwright.transport.bundle import agent
+
+OnEvent = Callable[[events.Event], None]
+# what to send for a question of the agent (SourceNeeded, SourceReady)
+Answer = Callable[[events.Event], Iterable[bytes]]
+QUESTIONS = (events.SourceNeeded, events.SourceReady)
+
+
+class Dialogue:
+    """Speaks to one agent over one channel.
+
+    Args:
+        channel: where the agent's command was started.
+        host: the host's name, for errors.
+        on_event: takes every event, the last one included.
+        answer: frames for a question of the agent.
+    """
+
+    def __init__(self, channel: Channel, host: str, on_event: OnEvent, answer: Answer | None = None) -> None:
+        self._channel = channel
+        self._host = host
+        self._on_event = on_event
+        self._answer = answer
+        self._greeted = False
+        self._noise: list[str] = []
+
+    def hold(self, request: Mapping[str, Any]) -> events.RunFinished:
+        """Send the request and follow the events to the last one.
+
+        Raises:
+            ConnectionLost: the channel ended first; the work goes on at the server.
+            ProtocolError: what came was not ours.
+            UnsupportedServer: not a system we can manage.
+        """
+        self._channel.send(wire.message({"protocol": wire.PROTOCOL, **request}))
+        replaying = False
+        for raw in self._channel.lines():
+            fields = wire.parse_line(raw)
+            if fields is None:
+                if raw.strip():
+                    self._noise.append(raw.decode("utf-8", "replace")[:200])
+                continue
+            event = self._typed(fields)
+            if isinstance(event, events.AgentNeeded):
+                self._channel.send(agent().frame())
+                continue
+            if isinstance(event, events.Hello):
+                self._greet(event)
+            if isinstance(event, events.Attached):
+                replaying = True
+            self._on_event(event)
+            if isinstance(event, QUESTIONS) and self._answer:
+                for frame in self._answer(event):
+                    self._channel.send(frame)
+            if isinstance(event, events.RunFinished):
+                if not replaying:
+                    return event
+                replaying = False
+        raise self._ended()
+
+    def _typed(self, fields: Mapping[str, Any]) -> events.Event:
+        try:
+            return events.from_wire(fields)
+        except ValueError as error:
+            raise ProtocolError(f"the agent said something unknown: {error}", host=self._host) from error
+
+    def _greet(self, hello: events.Hello) -> None:
+        self._greeted = True
+        if hello.protocol != wire.PROTOCOL:
+            raise ProtocolError(
+                f"the agent speaks protocol {hello.protocol}, this hostwright {wire.PROTOCOL}", host=self._host
+            )
+        system, like = str(hello.facts.get("os_id")), str(hello.facts.get("os_like"))
+        if not {system, *like.split()} & {"debian", "ubuntu"}:
+            raise UnsupportedServer(
+                f"this is {hello.facts.get('os_name')}; Hostwright manages Debian and Ubuntu", host=self._host
+            )
+
+    def _ended(self) -> Exception:
+        """Why the channel ended before the agent's last word."""
+        code, tail = self._channel.exit_code(), self._channel.stderr_tail()
+        if self._greeted and code is None:
+            return ConnectionLost(
+                "connection lost; what was started goes on at the server",
+                host=self._host,
+                hint="Watch it with the same command: it attaches, nothing runs twice.",
+            )
+        said = (*self._noise[-10:], *tail)
+        what = "the agent ended" if self._greeted else "the server answered, but the agent did not start"
+        return ProtocolError(
+            f"{what} (exit code {code})",
+            host=self._host,
+            evidence=said,
+            hint="If a shell start-up file prints or exits for commands without a terminal, silence it.",
+        )

@@ -1,0 +1,190 @@
+"""One request to each of several hosts, in threads; the main thread shows events and hears Ctrl-C."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostwright.errors import HostwrightError, TransportError
+from hostwright.inventory import Host
+from hostwright.remote import events, wire
+from hostwright.report import Output, Report
+from hostwright.run.dialogue import Dialogue
+from hostwright.transport.base import Channel, PythonMissing, Transport
+from hostwright.transport.bundle import agent
+
+Connect = Callable[[Host], Transport]
+RequestFor = Callable[[Host], dict[str, Any]]
+AnswerFor = Callable[[Host, events.Event], Iterable[bytes]]
+# what a thread tells the main thread: an event, an error, or None when it is done
+Message = tuple[str, events.Event | HostwrightError | None]
+# seconds between signs of life; the agent leaves when it hears none for 60 s
+PING = 5.0
+
+
+@dataclass
+class Worker:
+    """One host's thread and the channel it speaks on."""
+
+    host: Host
+    channel: Channel | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    finished: events.RunFinished | None = None
+
+    def control(self, word: str) -> None:
+        """Say `ping`, `cancel` or `detach` to the agent; the thread sees for itself when that fails."""
+        with self.lock:
+            if self.channel is None or self.finished is not None:
+                return
+            try:
+                self.channel.send(wire.message({"control": word}))
+            except TransportError:
+                return
+
+
+class Fleet:
+    """Runs one request on each host.
+
+    Args:
+        connect: opens a connection to a host.
+        output: what the user sees.
+        hosts: in the order of the inventory.
+    """
+
+    def __init__(self, hosts: Sequence[Host], connect: Connect, output: Output) -> None:
+        self.hosts = tuple(hosts)
+        self._connect = connect
+        self._output = output
+        self._messages: queue.Queue[Message] = queue.Queue()
+        self._interrupts = 0
+
+    def run(
+        self,
+        request_for: RequestFor,
+        *,
+        answer: AnswerFor | None = None,
+        on_missing_python: Callable[[Host, Transport], bool] | None = None,
+        report: Report | None = None,
+    ) -> Report:
+        """Run the request on every host and report.
+
+        Args:
+            request_for: the request of a host, made while its connection is being opened.
+            answer: frames for an agent's question.
+            on_missing_python: called when the server has no Python; True when it has one now.
+            report: goes on counting in this one.
+        """
+        report = report or Report()
+        workers = [Worker(host) for host in self.hosts]
+        for worker in workers:
+            threading.Thread(
+                target=self._serve, args=(worker, request_for, answer, on_missing_python), daemon=True
+            ).start()
+        left = len(workers)
+        ticks = 0.0
+        while left:
+            try:
+                host, message = self._messages.get(timeout=0.1)
+            except queue.Empty:
+                ticks += 0.1
+                if ticks >= PING:
+                    ticks = 0.0
+                    self._control(workers, "ping")
+                continue
+            except KeyboardInterrupt:
+                self._interrupted(workers)
+                continue
+            left -= self._show(report, host, message)
+        return report
+
+    def _show(self, report: Report, host: str, message: events.Event | HostwrightError | None) -> int:
+        """Fold a message into the report and show it; 1 when the host's thread is done."""
+        if message is None:
+            return 1
+        if isinstance(message, HostwrightError):
+            report.error(host, message)
+            self._output.error(host, message)
+        else:
+            report.feed(host, message)
+            self._output.event(host, message)
+        return 0
+
+    # -- Ctrl-C --------------------------------------------------------------------------------------------
+
+    def _interrupted(self, workers: Sequence[Worker]) -> None:
+        self._interrupts += 1
+        names = ", ".join(worker.host.name for worker in workers if worker.finished is None)
+        if self._interrupts == 1:
+            self._output.notice(
+                f"Cancelling on {names}: stopping at the next safe point. "
+                "Press Ctrl-C again to leave it running without watching."
+            )
+            self._control(workers, "cancel")
+            return
+        self._control(workers, "detach")
+        raise KeyboardInterrupt
+
+    def _control(self, workers: Sequence[Worker], word: str) -> None:
+        for worker in workers:
+            worker.control(word)
+
+    # -- one host's thread -----------------------------------------------------------------------------------
+
+    def _serve(
+        self,
+        worker: Worker,
+        request_for: RequestFor,
+        answer: AnswerFor | None,
+        on_missing_python: Callable[[Host, Transport], bool] | None,
+    ) -> None:
+        host = worker.host
+
+        def emit(event: events.Event) -> None:
+            self._messages.put((host.name, event))
+
+        try:
+            transport = self._connect(host)
+            try:
+                self._speak(worker, transport, request_for(host), emit, answer, on_missing_python)
+            finally:
+                transport.close()
+        except HostwrightError as error:
+            error.host = error.host or host.name
+            self._messages.put((host.name, error))
+        except Exception as error:  # a bug of ours must not leave the main thread waiting
+            problem = HostwrightError(f"{type(error).__name__}: {error}", host=host.name, hint="This is a bug.")
+            problem.__cause__ = error
+            self._messages.put((host.name, problem))
+        finally:
+            self._messages.put((host.name, None))
+
+    def _speak(
+        self,
+        worker: Worker,
+        transport: Transport,
+        request: dict[str, Any],
+        emit: Callable[[events.Event], None],
+        answer: AnswerFor | None,
+        on_missing_python: Callable[[Host, Transport], bool] | None,
+    ) -> None:
+        host = worker.host
+        for attempt in (1, 2):
+            channel = transport.open(agent().argv())
+            with worker.lock:
+                worker.channel = channel
+            try:
+                reply = (lambda event: answer(host, event)) if answer else None
+                worker.finished = Dialogue(channel, host.name, emit, reply).hold(request)
+                return
+            except PythonMissing:
+                if attempt == 2 or on_missing_python is None or not on_missing_python(host, transport):
+                    raise
+            finally:
+                with worker.lock:
+                    worker.channel = None
+                channel.close()
+
+
