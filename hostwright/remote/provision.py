@@ -21,9 +21,8 @@ def plan(request: Mapping[str, Any], system: System, emit: Emit) -> Optional[eve
     heard: list[events.Event] = []
     check = not request["apply"]
     run = Run(emit if check else heard.append, lambda: False)
-    catalog = Catalog.from_wire(request["catalog"])
     records = Records(system, request["paths"]["state"], request["project"])
-    records.check(catalog)
+    catalog = records.admit(Catalog.from_wire(request["catalog"]))
     run.emit(
         events.RunStarted(
             request["run"], "provision", request["project"], request["by"], request["began"], not check,
@@ -45,9 +44,8 @@ def plan(request: Mapping[str, Any], system: System, emit: Emit) -> Optional[eve
 
 def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinished:
     """Apply the catalog."""
-    catalog = Catalog.from_wire(request["catalog"])
     records = Records(system, request["paths"]["state"], request["project"])
-    records.check(catalog)
+    catalog = records.admit(Catalog.from_wire(request["catalog"]))
     for app in records.orphans(catalog):
         run.emit(events.Noticed("the app %s is on this server and no longer in the inventory; it was left alone" % app))
     return Converge(catalog, system, records, run, apply=True, show_diff=bool(request.get("diff"))).converge()

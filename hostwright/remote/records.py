@@ -68,27 +68,38 @@ class Records:
 
     # -- conflicts ---------------------------------------------------------------------------------------
 
-    def check(self, catalog: Catalog) -> None:
-        """Before anything is changed: would this catalog take something that is not its own?
+    def admit(self, catalog: Catalog) -> Catalog:
+        """The part of the catalog that this project may have here, before anything is changed.
+
+        A resource that yields is left out where another project declares the same.
 
         Raises:
             Conflict: another project declares the same thing differently, or an app of that name is another's.
         """
+        mine = []
         for resource in catalog.resources:
-            others = self._others(resource.id)
+            yields = getattr(resource, "yields", False)
+            others = {
+                name: entry for name, entry in self._others(resource.id).items() if not entry.get("yields")
+            }
+            if yields and others:
+                continue
             for project, entry in others.items():
-                if resource.app:
-                    raise Conflict(
-                        "the app %r on this server belongs to the project %r, not to %r"
-                        % (resource.app, project, self.project),
-                        "Give this app another name. If it is the same project, say `project: %s` in inventory.yaml."
-                        % project,
-                    )
-                if resource.exclusive and entry["digest"] != fingerprint(resource):
-                    raise Conflict(
-                        "the projects %r and %r want different things of %s" % (project, self.project, resource.title),
-                        "Both inventories must agree on this host's settings.",
-                    )
+                self._refuse(resource, project, entry)
+            mine.append(resource)
+        return Catalog(mine, catalog.handlers)
+
+    def _refuse(self, resource: Resource, project: str, entry: Mapping[str, Any]) -> None:
+        if resource.app:
+            raise Conflict(
+                "the app %r on this server belongs to the project %r, not to %r" % (resource.app, project, self.project),
+                "Give this app another name. If it is the same project, say `project: %s` in inventory.yaml." % project,
+            )
+        if resource.exclusive and entry["digest"] != fingerprint(resource):
+            raise Conflict(
+                "the projects %r and %r want different things of %s" % (project, self.project, resource.title),
+                "Both inventories must agree on this host's settings.",
+            )
 
     def _others(self, id: str) -> dict[str, Any]:
         projects = self.owned.get(id, {}).get("projects", {})
@@ -99,7 +110,9 @@ class Records:
     def claim(self, resource: Resource, state: State) -> None:
         """Record that the resource is ours and in which state it is."""
         entry = self._data["owned"].setdefault(resource.id, {"projects": {}})
-        mine = {"app": resource.app, "digest": fingerprint(resource)}
+        mine: dict[str, Any] = {"app": resource.app, "digest": fingerprint(resource)}
+        if getattr(resource, "yields", False):
+            mine["yields"] = True
         recorded = plain(state)
         if entry["projects"].get(self.project) != mine or entry.get("state") != recorded:
             entry["projects"][self.project] = mine

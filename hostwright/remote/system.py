@@ -131,6 +131,16 @@ class System:
                 return path
         return None
 
+    def has(self, feature: str) -> bool:
+        """Facts that decide about lines of a file.
+
+        Raises:
+            ValueError: unknown feature.
+        """
+        if feature == "ipv6":  # absent when booted with ipv6.disable=1; `listen [::]` would fail
+            return self.exists("/proc/net/if_inet6")
+        raise ValueError("unknown feature %r" % feature)
+
     # -- reading -----------------------------------------------------------------------------------------
 
     def stat(self, path: str) -> Optional[Stat]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # kind -> (module, class)
 KINDS = {
+    "absent": ("absent", "Absent"),
+    "authorized_key": ("authorized_key", "AuthorizedKey"),
     "packages": ("packages", "Packages"),
     "upgrade": ("packages", "Upgrade"),
     "file": ("file", "File"),

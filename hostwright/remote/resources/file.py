@@ -26,6 +26,8 @@ class File(Resource):
         validate: a command that must accept the new file where it lies (nginx -t, visudo -cf PATH, sshd -t);
             when it does not, the old file is put back and the resource fails.
         sensitive: content is never shown, not even as a diff or a length.
+        conditional: a line that ends in `#?NAME` is kept, without that mark, only where System.has(NAME).
+        yields: when another project on this host declares this file, ours is not wanted.
 
     A file that is not as we left it (another's, or edited by hand) is kept under /var/lib/hostwright/backups
     before it is replaced: nothing is lost.
@@ -44,6 +46,8 @@ class File(Resource):
         group: str = "root",
         validate: Sequence[str] = (),
         sensitive: bool = False,
+        conditional: bool = False,
+        yields: bool = False,
         app: str = "",
         notify: Sequence[str] = (),
     ) -> None:
@@ -54,11 +58,26 @@ class File(Resource):
         self.group = group
         self.validate = tuple(validate)
         self.sensitive = sensitive
+        self.conditional = conditional
+        self.yields = yields
+
+    def _wanted(self, system: System) -> bytes:
+        """The content as this server gets it."""
+        if not self.conditional:
+            return self.content.encode()
+        lines = []
+        for line in self.content.splitlines():
+            text, mark, name = line.rpartition("#?")
+            if not mark:
+                lines.append(line)
+            elif system.has(name.strip()):
+                lines.append(text.rstrip())
+        return ("\n".join(lines) + "\n").encode()
 
     def desired(self, system: System) -> State:
         return {
             "type": "file",
-            "content": digest(self.content.encode()),
+            "content": digest(self._wanted(system)),
             "mode": "%04o" % self.mode,
             "owner": self.owner,
             "group": self.group,
@@ -83,13 +102,14 @@ class File(Resource):
         user, group = system.user(self.owner), system.group(self.group)
         if user is None or group is None:
             raise Failed("%s: there is no user %s or no group %s" % (self.name, self.owner, self.group))
+        new = self._wanted(system)
         old, found = system.read(self.name), system.stat(self.name)
-        if old is not None and old != self.content.encode() and context.recorded.get("content") != digest(old):
+        if old is not None and old != new and context.recorded.get("content") != digest(old):
             context.say("the file that was there is kept as %s" % self._back_up(system, old))
         folder = os.path.dirname(self.name)
         if system.stat(folder) is None:
             system.mkdir(folder)
-        system.write_atomic(self.name, self.content.encode(), mode=self.mode, uid=user[0], gid=group[0])
+        system.write_atomic(self.name, new, mode=self.mode, uid=user[0], gid=group[0])
         if self.validate:
             self._validate(system, old, found.mode if found else 0, (found.uid, found.gid) if found else (0, 0))
 
@@ -122,7 +142,7 @@ class File(Resource):
 
     def content_diff(self, system: System) -> list[str]:
         old = system.read(self.name)
-        new = self.content.encode()
+        new = self._wanted(system)
         if old == new:
             return []
         if self.sensitive:
@@ -130,7 +150,7 @@ class File(Resource):
         from difflib import unified_diff
 
         before = (old or b"").decode("utf-8", "replace").splitlines()
-        lines = unified_diff(before, self.content.splitlines(), "on the server", "wanted", lineterm="", n=2)
+        lines = unified_diff(before, new.decode().splitlines(), "on the server", "wanted", lineterm="", n=2)
         return list(lines)[2:500]
 
 

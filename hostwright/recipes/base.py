@@ -1,0 +1,32 @@
+"""The host itself: packages, updates, time zone, locale, the folders we keep things in."""
+
+from __future__ import annotations
+
+from hostwright.inventory import Host
+from hostwright.remote.resources.base import Resource
+from hostwright.remote.resources.directory import Directory
+from hostwright.remote.resources.locale import Locale
+from hostwright.remote.resources.packages import Packages, Upgrade
+from hostwright.remote.resources.timezone import Timezone
+
+# what every app needs on the server: its Python, git to fetch it, nginx in front of it
+PACKAGES = ("ca-certificates", "git", "nginx", "openssh-client", "python3", "python3-dev", "python3-venv", "tzdata")
+
+
+def base(host: Host) -> list[Resource]:
+    """Packages first: everything else may need them."""
+    resources: list[Resource] = []
+    if host.update_packages:
+        resources.append(Upgrade(name="packages"))
+    wanted = sorted({*PACKAGES, *host.packages, *(["sudo"] if host.bootstrap_user else [])})
+    resources.append(Packages(name="base", packages=wanted))
+    if host.timezone:
+        resources.append(Timezone(name=host.timezone))
+    if host.locale:
+        resources.append(Locale(name=host.locale))
+    resources += [
+        Directory(name="/opt/hostwright", mode=0o755),
+        Directory(name="/etc/hostwright", mode=0o755),
+        Directory(name="/etc/hostwright/keys", mode=0o700),
+    ]
+    return resources

@@ -1,0 +1,43 @@
+"""The catalog of a host: everything provision owns, in the order it is applied."""
+
+from __future__ import annotations
+
+from hostwright.errors import UsageError
+from hostwright.inventory import Host, Inventory
+from hostwright.recipes.admin import admin
+from hostwright.recipes.app import app_resources
+from hostwright.recipes.base import base
+from hostwright.recipes.nginx import RELOAD, nginx
+from hostwright.recipes.render import Render
+from hostwright.recipes.uv import uv
+from hostwright.remote.catalog import Catalog
+from hostwright.remote.resources.base import Resource
+
+
+def catalog(inventory: Inventory, host: Host, render: Render, public_key: str = "") -> Catalog:
+    """Everything that provision owns on a host.
+
+    Args:
+        inventory: who runs what.
+        host: the host.
+        render: fills in templates.
+        public_key: of the login key; needed where the host has a `bootstrap_user`.
+
+    Raises:
+        RenderError, UsageError
+    """
+    apps = [inventory.apps[name] for name in host.apps]
+    nameless = [app.name for app in apps if not app.domains]
+    if len(nameless) > 1:
+        raise UsageError(
+            f"{host.name}: the apps {' and '.join(nameless)} have no domains, so nginx could not tell them apart",
+            hint="Give all but one of them `domains:` in the inventory.",
+        )
+    resources: list[Resource] = base(host)
+    if host.bootstrap_user:
+        resources += admin(host, public_key)
+    resources += uv()
+    for app in apps:
+        resources += app_resources(app, host, render)
+    resources += nginx(apps, render)
+    return Catalog(resources, [RELOAD])
