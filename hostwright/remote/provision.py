@@ -48,4 +48,5 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
     catalog = records.admit(Catalog.from_wire(request["catalog"]))
     for app in records.orphans(catalog):
         run.emit(events.Noticed("the app %s is on this server and no longer in the inventory; it was left alone" % app))
+    records.claim_apps(catalog)
     return Converge(catalog, system, records, run, apply=True, show_diff=bool(request.get("diff"))).converge()

@@ -51,7 +51,7 @@ class Records:
         self.path = os.path.join(folder, "records.json")
         self.project = project
         raw = system.read(self.path)
-        self._data: dict[str, Any] = json.loads(raw) if raw else {"format": FORMAT, "owned": {}, "pending": {}}
+        self._data: dict[str, Any] = json.loads(raw) if raw else {"format": FORMAT, "apps": {}, "owned": {}, "pending": {}}
         if self._data["format"] > FORMAT:
             raise Conflict(
                 "this server is managed by a newer hostwright (records format %s, ours is %s)"
@@ -76,6 +76,8 @@ class Records:
         Raises:
             Conflict: another project declares the same thing differently, or an app of that name is another's.
         """
+        for app in sorted({resource.app for resource in catalog.resources if resource.app}):
+            self._check_app(app)
         mine = []
         for resource in catalog.resources:
             yields = getattr(resource, "yields", False)
@@ -89,12 +91,28 @@ class Records:
             mine.append(resource)
         return Catalog(mine, catalog.handlers)
 
-    def _refuse(self, resource: Resource, project: str, entry: Mapping[str, Any]) -> None:
-        if resource.app:
+    def _check_app(self, app: str) -> None:
+        """An app's name is its user, its units and its folders: they must be ours, or not be there."""
+        project = self._data["apps"].get(app)
+        if project == self.project:
+            return
+        if project:
             raise Conflict(
-                "the app %r on this server belongs to the project %r, not to %r" % (resource.app, project, self.project),
+                "the app %r on this server belongs to the project %r, not to %r" % (app, project, self.project),
                 "Give this app another name. If it is the same project, say `project: %s` in inventory.yaml." % project,
             )
+        taken = ["the user %s" % app] if self._system.user(app) else []
+        for path in ("/srv/%s", "/var/lib/%s", "/etc/systemd/system/%s.service", "/lib/systemd/system/%s.service"):
+            if self._system.stat(path % app):
+                taken.append(path % app)
+        if taken:
+            raise Conflict(
+                "the app cannot be called %r on this server: %s exists and was not made by Hostwright"
+                % (app, " and ".join(taken)),
+                "Give the app another name in the inventory, or remove what is left of the old one.",
+            )
+
+    def _refuse(self, resource: Resource, project: str, entry: Mapping[str, Any]) -> None:
         if resource.exclusive and entry["digest"] != fingerprint(resource):
             raise Conflict(
                 "the projects %r and %r want different things of %s" % (project, self.project, resource.title),
@@ -104,6 +122,13 @@ class Records:
     def _others(self, id: str) -> dict[str, Any]:
         projects = self.owned.get(id, {}).get("projects", {})
         return {name: entry for name, entry in projects.items() if name != self.project}
+
+    def claim_apps(self, catalog: Catalog) -> None:
+        """Record whose the catalog's apps are, on disk before the first of their parts is made."""
+        wanted = {resource.app: self.project for resource in catalog.resources if resource.app}
+        if {**self._data["apps"], **wanted} != self._data["apps"]:
+            self._data["apps"].update(wanted)
+            self.save(force=True)
 
     # -- owners ------------------------------------------------------------------------------------------
 
@@ -153,9 +178,8 @@ class Records:
 
     def orphans(self, catalog: Catalog) -> list[str]:
         """Our apps that are on the host and not in the catalog."""
-        apps = {resource.app for resource in catalog.resources}
-        mine = {e["projects"][self.project]["app"] for e in self.owned.values() if self.project in e["projects"]}
-        return sorted(app for app in mine - apps if app)
+        wanted = {resource.app for resource in catalog.resources}
+        return sorted(app for app, project in self._data["apps"].items() if project == self.project and app not in wanted)
 
     # -- pending handlers --------------------------------------------------------------------------------
 
