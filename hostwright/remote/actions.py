@@ -26,6 +26,7 @@ ACTIONS = {
     "logs": ".release.logs",
     "run": ".release.execute",
     "cancel": ".cancel",
+    "commands": ".commands",
 }
 
 

@@ -51,9 +51,9 @@ class Converge:
 
     def converge(self) -> events.RunFinished:
         """Go through the catalog in order; the first failure skips what comes after it."""
-        from .resources.unit import Unit
-
-        self.system.prefetch_units([r.name for r in self.catalog.resources if isinstance(r, Unit)])
+        units = [resource.name for resource in self.catalog.resources if resource.kind == "unit"]
+        if units:
+            self.system.prefetch_units(units)
         cancelled = False
         for resource in self.catalog.resources:
             if self._stopped_by:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Mapping, Optional, Sequence
+
+    from .units import Units
 
     Line = Callable[[str], None]
 
@@ -78,6 +81,7 @@ class System:
     def __init__(self) -> None:
         # set when the user asks to stop; long commands that may be cut short look at it
         self.cancelled: Callable[[], bool] = lambda: False
+        self._units: Optional[Units] = None
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -92,6 +96,7 @@ class System:
         cwd: Optional[str] = None,
         on_line: Optional[Line] = None,
         cancellable: bool = False,
+        read_only: bool = False,
     ) -> Result:
         """Run a command in a process group of its own, never through a shell.
 
@@ -103,6 +108,7 @@ class System:
             env: added to a minimal environment (PATH, LC_ALL=C.UTF-8, HOME=/root).
             on_line: called with each line of stdout and stderr as it comes.
             cancellable: the command may be ended when the user cancels (it leaves nothing half done).
+            read_only: it changes nothing, so what is known about units stays true.
 
         Raises:
             CommandFailed: exit code, deadline, or the program does not exist (exit code 127).
@@ -110,6 +116,8 @@ class System:
         """
         from . import process
 
+        if not read_only:
+            self.forget_units()
         result = process.run(
             argv,
             timeout=timeout,
@@ -140,6 +148,82 @@ class System:
         if feature == "ipv6":  # absent when booted with ipv6.disable=1; `listen [::]` would fail
             return self.exists("/proc/net/if_inet6")
         raise ValueError("unknown feature %r" % feature)
+
+    # -- units -------------------------------------------------------------------------------------------
+
+    def _unit_answers(self) -> Units:
+        from .units import Units
+
+        if self._units is None:
+            self._units = Units(self.which("systemctl"))
+        return self._units
+
+    def prefetch_units(self, names: Sequence[str]) -> None:
+        """Ask systemd about units, all in one question; `unit` waits for the answer when it is needed."""
+        if names:
+            self._unit_answers().prefetch(names)
+
+    def unit(self, name: str) -> Mapping[str, str]:
+        """The properties of a unit (`units.PROPERTIES`), as systemctl(1) `show` prints them.
+
+        Raises:
+            CommandFailed: no systemd, a name that is none, no answer in time.
+        """
+        return self._unit_answers().get(name)
+
+    def forget_units(self) -> None:
+        """What is known about units may be old: ask again next time. Everything here that changes something does it."""
+        if self._units is not None:
+            self._units.forget()
+
+    # -- time and locks ------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that only goes forward; for deadlines."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, at a safe point.
+
+        Raises:
+            RunCancelled: the user asked to stop.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            if self.cancelled():
+                raise RunCancelled("stopped by the user")
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.2))
+
+    def lock_holder(self, path: str) -> Optional[tuple[int, str]]:
+        """(process id, command) of who holds a lock of fcntl(2) on a file; None when nobody does.
+
+        Asked with F_GETLK, which takes nothing. Not /proc/locks: its device numbers are not stat's on btrfs and
+        overlayfs. The id is 0 or -1 when the kernel does not tell (another container, an open file description).
+        """
+        import fcntl
+        import struct
+
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            # struct flock: l_type, l_whence, l_start, l_len, l_pid
+            question = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, _, _, pid = struct.unpack("hhqqi", fcntl.fcntl(handle, fcntl.F_GETLK, question))
+        finally:
+            os.close(handle)
+        if kind == fcntl.F_UNLCK:
+            return None
+        command = self.read("/proc/%d/comm" % pid) or b"another process"
+        return pid, command.decode("utf-8", "replace").strip()
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -186,6 +270,7 @@ class System:
 
         A reader sees the old file or the new one, also after a power cut.
         """
+        self.forget_units()
         folder = os.path.dirname(path)
         temporary = os.path.join(folder, ".%s.hostwright" % os.path.basename(path))
         try:
@@ -214,6 +299,7 @@ class System:
 
     def symlink_atomic(self, target: str, path: str) -> None:
         """Make a symlink, or replace one, in one rename(2); then fsync of its directory."""
+        self.forget_units()
         temporary = os.path.join(os.path.dirname(path), ".%s.hostwright" % os.path.basename(path))
         try:
             os.unlink(temporary)
@@ -250,10 +336,12 @@ class System:
 
     def rename(self, old: str, new: str) -> None:
         """rename(2)."""
+        self.forget_units()
         os.rename(old, new)
 
     def unlink(self, path: str) -> None:
         """Remove a file or symlink; nothing happens when there is none."""
+        self.forget_units()
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -261,6 +349,7 @@ class System:
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory and all below it, symlinks not followed."""
+        self.forget_units()
         import shutil
 
         if os.path.isdir(path) and not os.path.islink(path):

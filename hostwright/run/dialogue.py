@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hostwright.errors import ConnectionLost, ProtocolError, UnsupportedServer
 from hostwright.remote import events, wire
-from hostwright.transport.base import Channel
 from hostwright.transport.bundle import agent
+
+if TYPE_CHECKING:
+    from hostwright.transport.base import Channel
 
 OnEvent = Callable[[events.Event], None]
 # what to send for a question of the agent (SourceNeeded, SourceReady)

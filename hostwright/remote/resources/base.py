@@ -10,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ClassVar, Mapping, Sequence, Union
+    from typing import Any, Callable, ClassVar, Mapping, Optional, Sequence, Union
 
     from ..system import System
 
@@ -44,12 +44,33 @@ class Context:
 
 
 class Failed(Exception):
-    """A resource cannot be converged; says why and what to do."""
+    """A resource cannot be converged; says why and what to do.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    Args:
+        message: one line: what is wrong.
+        hint: what to do next, ideally a command.
+        tail: evidence: the lines of output that show it.
+        argv, exit_code: the command that failed, if one did.
+        reason: a word for programs, where a caller can do something about it ("no_package_index").
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        tail: Sequence[str] = (),
+        argv: Sequence[str] = (),
+        exit_code: Optional[int] = None,
+        reason: str = "",
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.tail = tuple(tail)
+        self.argv = tuple(argv)
+        self.exit_code = exit_code
+        self.reason = reason
 
 
 class Change:

@@ -1,0 +1,82 @@
+"""How a run gets into a host: the inventory's user, or the bootstrap user while that one cannot log in."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hostwright.errors import AuthenticationFailed, SudoFailed
+from hostwright.inventory import FromEnv, Host, Secret
+from hostwright.transport.base import Transport
+
+Say = Callable[[str, str], None]
+
+
+@dataclass
+class Logins:
+    """Opens connections to hosts.
+
+    Args:
+        say: takes (host name, line) for people: a first contact's fingerprint.
+        environ: where `sudo_password: {from_env: NAME}` is read.
+        known_hosts: instead of ~/.ssh/known_hosts.
+    """
+
+    say: Say
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    known_hosts: Path | None = None
+    # hosts where the bootstrap user had to be used
+    bootstrapped: set[str] = field(default_factory=set)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+
+    def connect(self, host: Host) -> Transport:
+        """A connection as the host's user; as its bootstrap user where that one cannot log in.
+
+        Raises:
+            TransportError
+        """
+        try:
+            return self._connect(host)
+        except AuthenticationFailed:
+            if not host.bootstrap_user or host.bootstrap_user == host.user:
+                raise
+        self.say(host.name, f"{host.user} cannot log in yet: using {host.bootstrap_user} this once")
+        transport = self._connect(host.model_copy(update={"user": host.bootstrap_user}))
+        self.bootstrapped.add(host.name)
+        return transport
+
+    def _connect(self, host: Host) -> Transport:
+        from hostwright.transport.ssh import connect
+
+        return connect(
+            host,
+            say=lambda line: self.say(host.name, line),
+            password=(lambda: self._password(host)) if host.sudo_password else None,
+            known_hosts=self.known_hosts,
+        )
+
+    def _password(self, host: Host) -> Secret:
+        """The sudo password: from the environment, or asked for, one host after another."""
+        source = host.sudo_password
+        if isinstance(source, FromEnv):
+            value = self.environ.get(source.from_env)
+            if value is None:
+                raise SudoFailed(
+                    f"the sudo password is to come from {source.from_env}, which is not set",
+                    host=host.name,
+                    hint=f"{source.from_env}=... inv ...",
+                )
+            return Secret(value)
+        if not sys.stdin.isatty():
+            raise SudoFailed(
+                f"sudo needs the password of {host.user}, and there is no terminal to ask on",
+                host=host.name,
+                hint="In the inventory: sudo_password: {from_env: SUDO_PASSWORD}",
+            )
+        with self._asking:
+            return Secret(getpass.getpass(f"sudo password of {host.user} on {host.name}: "))

@@ -1,0 +1,95 @@
+"""`inv provision`: a catalog to each host, and the proof of a new login where one was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hostwright.errors import HostwrightError, UnsupportedServer
+from hostwright.inventory import Host, Inventory
+from hostwright.report import Output, Report
+from hostwright.run.fleet import Fleet
+from hostwright.run.login import Logins
+from hostwright.run.request import request
+from hostwright.transport.base import Transport
+
+
+def provision(
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    logins: Logins,
+    output: Output,
+    *,
+    apply: bool,
+    diff: bool,
+    wait: float,
+) -> Report:
+    """Converge each host, or tell what would change.
+
+    Returns:
+        The report; errors of single hosts are in it.
+    """
+    fleet = Fleet(hosts, logins.connect, output)
+
+    def request_for(host: Host) -> dict[str, Any]:
+        from hostwright.recipes.provision import catalog
+        from hostwright.recipes.render import renderer
+
+        public_key = ""
+        if host.bootstrap_user:
+            from hostwright.transport.keys import public_key as of
+
+            public_key = of(host)
+        wanted = catalog(inventory, host, renderer(inventory.path.parent), public_key)
+        return request(
+            "provision",
+            inventory.project,
+            f"provision {host.name}",
+            apply=apply,
+            diff=diff,
+            wait=wait,
+            total=len(wanted.resources),
+            catalog=wanted.to_wire(),
+            secrets=[],
+        )
+
+    def missing_python(host: Host, transport: Transport) -> bool:
+        if not apply:
+            raise UnsupportedServer(
+                "there is no Python on this server yet, so a check cannot look; it installs nothing",
+                host=host.name,
+                hint=f"`inv provision --host {host.name}` installs python3 first.",
+            )
+        from hostwright.transport.python import install_python
+
+        install_python(transport, lambda line: logins.say(host.name, line))
+        return True
+
+    report = fleet.run(request_for, on_missing_python=missing_python)
+    if apply and report.exit_code == 0:
+        prove(hosts, logins, output, report)
+    return report
+
+
+def prove(hosts: Sequence[Host], logins: Logins, output: Output, report: Report) -> None:
+    """Where the bootstrap user did the work: does the real user get in, and to root, now?"""
+    for host in hosts:
+        if host.name not in logins.bootstrapped:
+            continue
+        try:
+            transport = logins.connect(host.model_copy(update={"bootstrap_user": None}))
+            try:
+                channel = transport.open(("id", "-u"))
+                answer = b"".join(channel.lines()).strip()
+                channel.close()
+            finally:
+                transport.close()
+            if answer != b"0":
+                raise HostwrightError(f"sudo did not make {host.user} root: {answer.decode(errors='replace')}")
+        except HostwrightError as error:
+            error.host = host.name
+            error.hint = f"{host.bootstrap_user} still works; run provision again."
+            report.error(host.name, error)
+            output.error(host.name, error)
+        else:
+            output.notice(f"{host.name}  proved: a new login as {host.user} works, and so does its sudo")

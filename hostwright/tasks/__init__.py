@@ -1,0 +1,1 @@
+"""The Invoke tasks. A project's tasks.py is `from hostwright.tasks import ns`."""

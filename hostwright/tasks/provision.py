@@ -1,0 +1,57 @@
+"""`inv provision` and `inv cancel`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from hostwright.tasks.frame import flags
+from hostwright.tasks.session import Session
+
+FLAGS = flags("host", "inventory", "identity", "check", "diff", "json", "wait", "debug")
+
+
+@task(auto_shortflags=False, iterable=["host"], help=FLAGS)
+def provision(
+    c: Context,
+    host: Any = None,
+    inventory: str | None = None,
+    identity: str | None = None,
+    check: bool = False,
+    diff: bool = False,
+    json: bool = False,
+    wait: str = "60",
+    debug: bool = False,
+) -> None:
+    """Make a server what the inventory says: packages, users, nginx, units. Repeatable."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.provision import provision as run
+
+        hosts = session.hosts(host, purpose="provision")
+        check = check or session.dry
+        session.begin(hosts, "provision")
+        report = run(
+            session.inventory, hosts, session.logins, session.output, apply=not check, diff=diff, wait=session.wait(wait)
+        )
+        session.finish(report, then="Ready. Next: inv deploy" if not check else "")
+
+
+@task(auto_shortflags=False, iterable=["host"], help=flags("host", "inventory", "identity", "json", "debug"))
+def cancel(
+    c: Context,
+    host: Any = None,
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Ask the run that holds a server to stop at its next safe point."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.query import query
+
+        hosts = session.hosts(host, purpose="deploy")
+        session.begin(hosts, "cancel")
+        report = query(session, hosts, lambda _: {"action": "cancel", "what": "cancel"})
+        session.finish(report)

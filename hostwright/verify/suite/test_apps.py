@@ -1,0 +1,73 @@
+"""What is true of every app on a host, and of the release that serves it."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_user_cannot_log_in(host, app):
+    user = host.user(app.name)
+    assert user.exists
+    assert user.shell.endswith(("nologin", "false"))
+
+
+def test_code_cannot_be_written_by_the_app(host, app):
+    folder = host.file(f"/srv/{app.name}")
+    assert folder.is_directory
+    assert folder.user == "root"
+    writable = host.check_output(
+        "find %s -xdev ! -type l ( -user %s -o -perm -o=w ) -not -path '*/.cache/*' -print -quit".replace("( ", "\\( ")
+        .replace(" )", " \\)"),
+        f"/srv/{app.name}",
+        app.name,
+    )
+    assert writable == ""
+
+
+def test_state_folder_belongs_to_the_app(host, app):
+    folder = host.file(f"/var/lib/{app.name}")
+    assert folder.is_directory
+    assert folder.user == app.name
+    assert folder.mode & 0o007 == 0
+
+
+def test_starts_at_boot(host, app):
+    assert host.service(f"{app.name}.service").is_enabled
+
+
+def test_current_release_runs_and_no_other_is_left(host, app, current):
+    assert host.service(f"{app.name}@{current}.service").is_running
+    assert host.service(f"{app.name}@{current}.socket").is_running
+    units = host.check_output("systemctl list-units --plain --no-legend --state=failed '%s@*'" % app.name)
+    assert units == ""
+
+
+def test_current_release_is_complete(host, app, current):
+    release = f"/srv/{app.name}/releases/{current}"
+    for name in ("code", "venv"):
+        assert host.file(f"{release}/{name}").is_symlink
+        assert host.run("test -d %s", f"{release}/{name}/").succeeded
+    record = json.loads(host.file(f"{release}/release.json").content_string)
+    assert record["id"] == current
+
+
+def test_environment_is_readable_by_root_alone(host, app, current):
+    env = host.file(f"/srv/{app.name}/releases/{current}/env")
+    assert (env.user, env.mode) == ("root", 0o600)
+    probe = host.run("runuser -u %s -- cat %s", app.name, f"/srv/{app.name}/releases/{current}/env")
+    assert probe.failed
+
+
+def test_socket_is_for_nginx_and_the_app(host, app, current):
+    path = f"/run/{app.name}/{current}.sock"
+    assert host.file(path).is_socket
+    assert host.file(path).mode & 0o007 == 0
+    assert host.run("runuser -u www-data -- test -w %s", path).succeeded
+
+
+def test_answers_healthy_through_nginx(host, app, current):
+    name = app.domains[0] if app.domains else "localhost"
+    answer = host.run(
+        "curl -sS -o /dev/null -m 10 -w '%%{http_code}' -H %s %s", f"Host: {name}", f"http://127.0.0.1{app.health.path}"
+    )
+    assert answer.stdout == str(app.health.expect), answer.stderr
