@@ -1,0 +1,1 @@
+"""The sample web app that Hostwright deploys. It imports nothing of Hostwright: a web app like yours."""
