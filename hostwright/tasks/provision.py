@@ -53,5 +53,7 @@ def cancel(
 
         hosts = session.hosts(host, purpose="deploy")
         session.begin(hosts, "cancel")
-        report = query(session, hosts, lambda _: {"action": "cancel", "what": "cancel"})
+        _, report = query("cancel", session.inventory.project, hosts, session.logins, session.output)
+        for name in report.hosts:
+            session.output.notice(f"{name}  {report.hosts[name].message}")
         session.finish(report)

@@ -1,0 +1,140 @@
+"""`inv sandbox.*`: throw-away servers on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from hostwright.errors import UsageError
+from hostwright.tasks import frame
+
+if TYPE_CHECKING:
+    from hostwright.sandbox import Sandbox, Server
+
+DEBUG = {"debug": frame.HELP["debug"]}
+
+
+def say(line: str) -> None:
+    """Progress of slow steps."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def root() -> Path:
+    """The checkout that the servers belong to: where tasks.py is."""
+    tasks = sys.modules.get("tasks")
+    return Path(tasks.__file__).resolve().parent if tasks and tasks.__file__ else Path.cwd()
+
+
+def sandbox() -> Sandbox:
+    """This checkout's servers.
+
+    Raises:
+        SandboxUnavailable
+    """
+    from hostwright.sandbox import Sandbox, ensure
+
+    ensure(say)
+    return Sandbox(root())
+
+
+def names(text: str | None) -> list[str]:
+    """Names in a comma list."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def forget(server: Server) -> None:
+    """A throw-away server's key must not stay behind in ~/.ssh/known_hosts: its address comes again."""
+    known = Path("~/.ssh/known_hosts").expanduser()
+    if known.is_file():
+        subprocess.run(("ssh-keygen", "-q", "-R", server.address, "-f", str(known)), capture_output=True, check=False)
+
+
+def show(server: Server) -> None:
+    """A server in one line, and how to get in."""
+    state = "running" if server.running else "stopped"
+    print(f"{server.name:12} {server.address:16} {server.suite:9} {state:8} ubuntu@{server.address} --identity {server.identity_file}")
+
+
+@task(
+    auto_shortflags=False,
+    positional=["name"],
+    optional=[],
+    help={"name": "Names, comma separated (default: web1).", "suite": "bookworm, trixie, ... (default: this machine's).", **DEBUG},
+)
+def up(c: Context, name: str = "web1", suite: str | None = None, debug: bool = False) -> None:
+    """Boot throw-away servers."""
+    with frame.errors(debug):
+        box = sandbox()
+        options: dict[str, Any] = {"suite": suite} if suite else {}
+        for server in box.up(*names(name), say=say, **options):
+            forget(server)
+            show(server)
+
+
+@task(auto_shortflags=False, name="list", help=DEBUG)
+def list_(c: Context, debug: bool = False) -> None:
+    """Servers of this checkout."""
+    with frame.errors(debug):
+        for server in sandbox().servers():
+            show(server)
+
+
+@task(auto_shortflags=False, positional=["name"], help={"name": "Server.", "user": "ubuntu or root.", **DEBUG})
+def ssh(c: Context, name: str = "web1", user: str = "ubuntu", debug: bool = False) -> None:
+    """A shell on a server."""
+    with frame.errors(debug):
+        argv = sandbox().get(name).ssh_argv(user=user)
+        sys.stdout.flush()
+        os.execvp(argv[0], argv)  # noqa: S606 - no shell: argv
+
+
+@task(auto_shortflags=False, positional=["name"], help={"name": "Server.", **DEBUG})
+def crash(c: Context, name: str = "web1", debug: bool = False) -> None:
+    """Pull a server's plug."""
+    with frame.errors(debug):
+        sandbox().crash(name)
+
+
+@task(auto_shortflags=False, positional=["name"], help={"name": "Server.", **DEBUG})
+def start(c: Context, name: str = "web1", debug: bool = False) -> None:
+    """Boot a crashed server again, on the same disk."""
+    with frame.errors(debug):
+        sandbox().start(name)
+        show(sandbox().get(name))
+
+
+@task(auto_shortflags=False, positional=["name"], help={"name": "Names, comma separated; none: all.", **DEBUG})
+def down(c: Context, name: str = "", debug: bool = False) -> None:
+    """Throw servers away."""
+    with frame.errors(debug):
+        box = sandbox()
+        for server in box.servers():
+            if not name or server.name in names(name):
+                forget(server)
+        box.down(*names(name))
+
+
+@task(
+    auto_shortflags=False,
+    name="exec",
+    positional=["name", "command"],
+    help={"name": "Server.", "command": "A command line, split as a shell would.", **DEBUG},
+)
+def exec_(c: Context, name: str = "", command: str = "", debug: bool = False) -> None:
+    """Run a command as root on a server, also when its sshd is broken: inv sandbox.exec web1 "systemctl status"."""
+    import shlex
+
+    with frame.errors(debug):
+        if not name or not command:
+            raise UsageError('usage: inv sandbox.exec NAME "COMMAND"')
+        result = sandbox().exec(name, shlex.split(command), timeout=600)
+        out, err = result.stdout, result.stderr
+        sys.stdout.write(out if isinstance(out, str) else out.decode("utf-8", "replace"))
+        sys.stderr.write(err if isinstance(err, str) else err.decode("utf-8", "replace"))
+        frame.end(result.returncode)
