@@ -11,9 +11,8 @@ overlay of a base system made by mmdebstrap, with an address on a bridge of its 
 Needs root on Linux; `preflight.ensure` says what else, and installs it.
 """
 
-from .delay import DelayedPath, delayed_path
 from .model import Server
 from .preflight import ensure
 from .sandbox import Sandbox
 
-__all__ = ["DelayedPath", "Sandbox", "Server", "delayed_path", "ensure"]
+__all__ = ["Sandbox", "Server", "ensure"]

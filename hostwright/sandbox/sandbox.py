@@ -1,0 +1,231 @@
+"""The throw-away servers of one checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import SandboxError
+from . import store
+from .base import ensure_base, machine_release
+from .identity import ensure_identity, remove_identity
+from .locks import locked, try_lock
+from .model import Server, check_name
+from .network import ensure_network, routes
+from .personality import known_hosts, personalise
+from .preflight import ensure, require
+from .registry import Checkout, Registry, registry_locked
+from .store import Place, Record
+
+AT_ONCE = 4  # servers booted at the same time; more only compete for the machine
+
+
+def _silent(_: str) -> None:
+    """What `say` is when nobody listens."""
+
+
+class Sandbox:
+    """The throw-away servers of the checkout at `checkout`.
+
+    Servers outlive the process that made them. Any number of processes may use the same checkout's servers
+    at once, and any number of checkouts the same machine.
+    """
+
+    def __init__(self, checkout: Path) -> None:
+        self.checkout = checkout.resolve()
+        self._owned: dict[str, int] = {}
+
+    def up(
+        self,
+        *names: str,
+        suite: str | None = None,
+        disk_mib: int | None = None,
+        ephemeral: bool = False,
+        say: Callable[[str], None] = _silent,
+    ) -> list[Server]:
+        """Makes and boots servers, all at the same time, and waits until they take logins.
+
+        One that exists is started if it is down, and kept as it is.
+
+        Args:
+            names: host names; none means `web1`.
+            suite: release code name; none means this machine's own.
+            disk_mib: size of the disk of a new server, MiB; none means the machine's free space.
+            ephemeral: remove a new server when this process is gone, if nobody did before.
+            say: told what takes long.
+
+        Raises:
+            SandboxUnavailable: this machine cannot run servers.
+            SandboxError: one did not come up (a new one is removed again), or exists with another suite.
+        """
+        wanted = [check_name(name) for name in dict.fromkeys(names or ("web1",))]
+        ensure(say)
+        release = suite or machine_release()[1]
+        base = ensure_base(release, say, store.bases_in_use)
+        new = Record("", release, 0, base.name, disk_mib, ephemeral)
+        with registry_locked(store.STATE) as registry:
+            store.sweep(registry)
+            checkout = registry.add(self.checkout, routes())
+            key = ensure_identity(self.checkout)
+            ensure_network(checkout)
+            made = {name: self._claim(registry, replace(new, name=name), suite) for name in wanted}
+        say(f"booting {', '.join(wanted)}")
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            jobs = [
+                pool.submit(self.start, name) if held is None else pool.submit(self._make, name, key, held)
+                for name, held in made.items()
+            ]
+        return [job.result() for job in jobs]
+
+    def servers(self) -> list[Server]:
+        """All servers of the checkout, by name."""
+        checkout = self._registered()
+        if checkout is None:
+            return []
+        known = store.records(checkout)
+        return [self._place(checkout, name).server(record) for name, record in known.items()]
+
+    def get(self, name: str) -> Server:
+        """One server.
+
+        Raises:
+            SandboxError: there is none of that name; names those there are.
+        """
+        place, record = self._find(name)
+        return place.server(record)
+
+    def down(self, *names: str) -> None:
+        """Removes servers and all that was made for them; no names means every server of the checkout.
+
+        Raises:
+            SandboxError: a name is unknown.
+        """
+        require()
+        found = [self._find(name)[0] for name in dict.fromkeys(names)]
+        if not names:
+            checkout = self._registered()
+            found = list(store.places(checkout)) if checkout else []
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for job in [pool.submit(self._remove, place) for place in found]:
+                job.result()
+        with registry_locked(store.STATE) as registry:
+            store.sweep(registry)
+            checkout = registry.checkouts.get(str(self.checkout))
+            if checkout is None or not any(store.places(checkout)):
+                remove_identity(self.checkout)
+
+    def crash(self, name: str) -> None:
+        """Cuts a server's power: its init is killed with all its processes; what is on its disk stays."""
+        require()
+        place, record = self._find(name)
+        with locked(place.lock):
+            place.container(record).power_cut()
+
+    def start(self, name: str) -> Server:
+        """Boots a server that is down and waits until it takes logins; one that runs is left alone."""
+        require()
+        place, record = self._find(name)
+        with locked(place.lock):
+            if not place.ready.exists():
+                raise SandboxError("was never finished", host=name, hint=f"./run sandbox.down {name}")
+            if not place.server(record).running:
+                with registry_locked(store.STATE):
+                    ensure_network(place.checkout)  # gone when the machine itself was restarted
+                place.disk(record).attach(place.base(record))
+                place.container(record).boot()
+            server = replace(place.server(record), running=True)
+            place.container(record).wait_for_login(server)
+            return server
+
+    def exec(
+        self, name: str, argv: Sequence[str], timeout: float = 60, input: str | None = None  # noqa: A002
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs `argv` as root in a server through its namespaces, so it works with sshd or network broken.
+
+        Args:
+            name: of the server.
+            argv: program and arguments, run by no shell.
+            timeout: seconds.
+            input: text for its standard input.
+
+        Raises:
+            SandboxError: unknown name, or the server is down.
+            subprocess.TimeoutExpired: it took longer, and was killed.
+        """
+        require()
+        place, record = self._find(name)
+        return place.container(record).execute(argv, timeout, input)
+
+    def _registered(self) -> Checkout | None:
+        return Registry(store.STATE / "registry.json").checkouts.get(str(self.checkout))
+
+    def _place(self, checkout: Checkout, name: str) -> Place:
+        return Place(checkout, store.STATE / checkout.id / "servers" / name)
+
+    def _find(self, name: str) -> tuple[Place, Record]:
+        checkout = self._registered()
+        known = store.records(checkout) if checkout else {}
+        if checkout is None or name not in known:
+            there = f"There are: {', '.join(known)}" if known else "There are none. Make one: ./run sandbox.up"
+            raise SandboxError(f'no server is called "{name}"', hint=there)
+        return self._place(checkout, name), known[name]
+
+    def _claim(self, registry: Registry, record: Record, suite: str | None) -> int | None:
+        """Reserves name and address of a new server and takes its lock; none when there is one already."""
+        checkout = registry.checkouts[str(self.checkout)]
+        place = self._place(checkout, record.name)
+        known = store.records(checkout)
+        if record.name in known:
+            if suite not in (None, known[record.name].suite):
+                raise SandboxError(
+                    f"exists already, with {known[record.name].suite} instead of {suite}",
+                    host=record.name,
+                    hint=f"./run sandbox.down {record.name}",
+                )
+            return None
+        octet = registry.take_octet(self.checkout, {other.octet for other in known.values()})
+        place.folder.mkdir(parents=True)
+        held = try_lock(place.lock, wait=True)
+        place.write_record(replace(record, octet=octet))
+        if record.ephemeral:
+            owner = try_lock(place.owner, wait=True)
+            assert owner is not None  # noqa: S101  (the folder is new)
+            self._owned[record.name] = owner
+        return held
+
+    def _make(self, name: str, public_key: str, held: int) -> Server:
+        """Makes and boots the server whose lock is `held`; leaves nothing when that fails."""
+        place, record = self._find(name)
+        try:
+            disk = place.disk(record)
+            disk.make()
+            disk.attach(place.base(record))
+            personalise(disk.root, name, record.octet, place.checkout, public_key)
+            lines = known_hosts(disk.root / "etc/ssh", place.checkout.address(record.octet))
+            place.known_hosts.write_text(lines)
+            place.ready.touch()
+            place.container(record).boot()
+            server = replace(place.server(record), running=True)
+            place.container(record).wait_for_login(server)
+        except BaseException:
+            self._forget(name)
+            place.remove()
+            raise
+        finally:
+            os.close(held)
+        return server
+
+    def _remove(self, place: Place) -> None:
+        with suppress(FileNotFoundError), locked(place.lock):  # another process may just have removed it
+            place.remove()
+        self._forget(place.folder.name)
+
+    def _forget(self, name: str) -> None:
+        owner = self._owned.pop(name, None)
+        if owner is not None:
+            os.close(owner)

@@ -1,0 +1,184 @@
+"""What is kept on disk about the servers of a checkout, and how what a killed run left is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .base import CACHE
+from .cgroup import Cgroup, hierarchy
+from .container import Container
+from .disk import Disk
+from .identity import private_key
+from .locks import try_lock
+from .model import Server
+from .network import remove_network
+from .registry import Checkout, Registry
+
+STATE = Path("/var/lib/hostwright-sandbox")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What must be known about a server that may not be running.
+
+    Attributes:
+        name: as in `Server`.
+        suite: as in `Server`.
+        octet: last octet of its address.
+        base: name of the base system its disk lies over.
+        disk_mib: size of its disk, MiB; none for no limit of its own.
+        ephemeral: whether it goes when the process that made it is gone.
+    """
+
+    name: str
+    suite: str
+    octet: int
+    base: str
+    disk_mib: int | None = None
+    ephemeral: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder of one server.
+
+    `lock` is held by whoever is making, starting or removing it. `owner` is held by the process an ephemeral
+    server was made for, for as long as that lives. `ready` appears when its disk is complete: a folder
+    without it that nobody holds is what a killed run left.
+    """
+
+    checkout: Checkout
+    folder: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "lock"
+
+    @property
+    def owner(self) -> Path:
+        return self.folder / "owner"
+
+    @property
+    def ready(self) -> Path:
+        return self.folder / "ready"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def record(self) -> Record:
+        return Record(**json.loads((self.folder / "server.json").read_text()))
+
+    def write_record(self, record: Record) -> None:
+        (self.folder / "server.json").write_text(json.dumps(asdict(record)))
+
+    def disk(self, record: Record) -> Disk:
+        return Disk(self.folder / "disk", record.disk_mib)
+
+    def container(self, record: Record) -> Container:
+        machine = self.checkout.machine(record.octet)
+        return Container(
+            machine=machine,
+            hostname=record.name,
+            root=self.disk(record).root,
+            bridge=self.checkout.bridge,
+            cgroup=Cgroup(hierarchy() / f"hostwright-{machine}"),
+            console=self.folder / "console.log",
+        )
+
+    def base(self, record: Record) -> Path:
+        return CACHE / record.base
+
+    def server(self, record: Record) -> Server:
+        container = self.container(record)
+        return Server(
+            name=record.name,
+            address=self.checkout.address(record.octet),
+            suite=record.suite,
+            running=container.cgroup.init() is not None,
+            identity_file=private_key(Path(self.checkout.path)),
+            known_hosts=self.known_hosts,
+            console=container.console,
+        )
+
+    def remove(self) -> None:
+        """Ends and deletes the server, however far it came. The caller holds `lock`."""
+        try:
+            record = self.record()
+        except (FileNotFoundError, ValueError):  # killed before the record was whole: nothing else was made
+            shutil.rmtree(self.folder)
+            return
+        self.container(record).power_cut()
+        self.disk(record).remove()
+        shutil.rmtree(self.folder)
+
+
+def places(checkout: Checkout) -> Iterator[Place]:
+    """The folders of a checkout's servers, by name."""
+    folder = STATE / checkout.id / "servers"
+    if folder.is_dir():
+        for entry in sorted(folder.iterdir()):
+            yield Place(checkout, entry)
+
+
+def records(checkout: Checkout) -> dict[str, Record]:
+    """Name -> record of a checkout's servers, those still being made included."""
+    found = {}
+    for place in places(checkout):
+        try:
+            found[place.folder.name] = place.record()
+        except (FileNotFoundError, ValueError):  # being removed, or just begun
+            continue
+    return found
+
+
+def bases_in_use() -> set[str]:
+    """Names of the base systems that any server of this machine lies over."""
+    checkouts = Registry(STATE / "registry.json").checkouts.values()
+    return {record.base for checkout in checkouts for record in records(checkout).values()}
+
+
+def sweep(registry: Registry) -> None:
+    """Removes what killed runs and deleted checkouts left on this machine. Under the registry's lock."""
+    for checkout in list(registry.checkouts.values()):
+        gone = not Path(checkout.path).is_dir()
+        for place in places(checkout):
+            if gone or is_stale(place):
+                remove_unless_held(place)
+        clear_checkout(checkout)
+        if gone and not any(places(checkout)):
+            registry.remove(checkout)
+
+
+def is_stale(place: Place) -> bool:
+    """Whether its maker was killed half-way, or the process it was made for is gone."""
+    if not place.ready.exists():
+        return True
+    if not place.owner.exists():
+        return False
+    held = try_lock(place.owner)
+    if held is not None:
+        os.close(held)
+    return held is not None
+
+
+def remove_unless_held(place: Place) -> None:
+    """Removes a server that no process is working on."""
+    held = try_lock(place.lock)
+    if held is not None:
+        try:
+            place.remove()
+        finally:
+            os.close(held)
+
+
+def clear_checkout(checkout: Checkout) -> None:
+    """Takes network and folders of a checkout away when it has no servers. Under the registry's lock."""
+    if not any(places(checkout)):
+        remove_network(checkout)
+        shutil.rmtree(STATE / checkout.id, ignore_errors=True)
