@@ -8,11 +8,12 @@ overlay of a base system made by mmdebstrap, with an address on a bridge of its 
     [server] = Sandbox(Path.cwd()).up("web1", suite="bookworm")
     subprocess.run(server.ssh_argv("hostname"), check=True)
 
-Needs root on Linux; `preflight.ensure` says what else, and installs it.
+Needs root on Linux; `ensure` says what else, and installs it.
 """
 
+from .delay import DelayedPath, delayed_path
 from .model import Server
 from .preflight import ensure
 from .sandbox import Sandbox
 
-__all__ = ["Sandbox", "Server", "ensure"]
+__all__ = ["DelayedPath", "Sandbox", "Server", "delayed_path", "ensure"]

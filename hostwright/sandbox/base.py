@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -73,12 +74,14 @@ def ensure_base(suite: str, say: Callable[[str], None], in_use: Callable[[], Ite
             _build(aside, suite, chosen, surroundings, distribution)
             aside.rename(ready)
             _prune(suite, {name, *in_use()})
+        os.utime(ready)
         return ready
 
 
 def _prune(suite: str, keep: set[str]) -> None:
+    """Removes bases no server lies over and nobody asked for in a day: another checkout may be about to."""
     for folder in CACHE.glob(f"{suite}-*"):
-        if folder.name not in keep:
+        if folder.name not in keep and folder.stat().st_mtime < time.time() - 86400:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -102,9 +105,7 @@ def _build(
         listing.unlink()
 
 
-def _finish(
-    tree: Path, chosen: Sequence[apt.Source], surroundings: Surroundings, distribution: str
-) -> None:
+def _finish(tree: Path, chosen: Sequence[apt.Source], surroundings: Surroundings, distribution: str) -> None:
     """Turns what mmdebstrap made into what a cloud image is."""
     _apt_files(tree, chosen, distribution)
     for name, text in surroundings.certificates:
@@ -151,7 +152,7 @@ def write(tree: Path, path: str, text: str, mode: int = 0o644) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_symlink():
         target.unlink()
-    if tree not in target.resolve().parents:
+    if tree.resolve() not in target.resolve().parents:
         raise SandboxError(f"{path} leads out of the server's file system")
     target.write_text(text)
     target.chmod(mode)

@@ -15,32 +15,48 @@ from ..errors import SandboxError, SandboxUnavailable
 KILL_TIMEOUT = 15.0
 
 
-def mount_point(mountinfo: str) -> Path | None:
-    """Where the version 2 hierarchy is mounted, given the text of /proc/self/mountinfo (proc(5))."""
+def mount_point(mountinfo: str, kind: str = "cgroup2", option: str = "rw") -> Path | None:
+    """Where a hierarchy is mounted, given the text of /proc/self/mountinfo (proc(5)).
+
+    Args:
+        mountinfo: the text.
+        kind: file system type.
+        option: must be among the options of the superblock.
+    """
     for line in mountinfo.splitlines():
-        place, _, kind = line.partition(" - ")
-        if kind.split(" ")[:1] == ["cgroup2"]:
+        place, _, rest = line.partition(" - ")
+        found, _, *options = rest.split(" ")
+        if found == kind and option in options[-1].split(","):
             return Path(place.split(" ")[4])
     return None
 
 
-def hierarchy() -> Path:
-    """The version 2 hierarchy of this machine.
-
-    Raises:
-        SandboxUnavailable: there is none.
-    """
-    found = mount_point(Path("/proc/self/mountinfo").read_text())
-    if found is None:
-        raise SandboxUnavailable("this machine has no cgroup v2 hierarchy, and systemd in a server needs one")
-    return found
-
-
 @dataclass(frozen=True)
 class Cgroup:
-    """The cgroup of one server; it exists while the server runs."""
+    """The cgroup of one server; it exists while the server runs.
+
+    Attributes:
+        folder: in the version 2 hierarchy.
+        mirror: the same path in systemd's own version 1 hierarchy, on machines that still mount it beside
+            the other: systemd-nspawn makes it and leaves it behind.
+    """
 
     folder: Path
+    mirror: Path | None = None
+
+    @classmethod
+    def named(cls, name: str) -> Cgroup:
+        """The cgroup called `name` at the top of this machine's hierarchy.
+
+        Raises:
+            SandboxUnavailable: there is no version 2 hierarchy.
+        """
+        mountinfo = Path("/proc/self/mountinfo").read_text()
+        unified = mount_point(mountinfo)
+        if unified is None:
+            raise SandboxUnavailable("this machine has no cgroup v2 hierarchy; systemd in a server needs one")
+        legacy = mount_point(mountinfo, "cgroup", "name=systemd")
+        return cls(unified / name, legacy / name if legacy else None)
 
     @property
     def launcher(self) -> Path:
@@ -103,16 +119,18 @@ class Cgroup:
 
     def _removed(self) -> bool:
         """Removes it and all below it if they are empty."""
+        places = [self.folder, *([self.mirror] if self.mirror else [])]
         try:
-            for folder, _, _ in os.walk(self.folder, topdown=False):
-                Path(folder).rmdir()
-        except FileNotFoundError:  # somebody else removes it too
+            for place in places:
+                for folder, _, _ in os.walk(place, topdown=False):
+                    Path(folder).rmdir()
+        except FileNotFoundError:  # the kernel or the launcher removes it too
             return False
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
             return False
-        return not self.folder.exists()
+        return not any(place.exists() for place in places)
 
 
 def _status(pid: int) -> str:

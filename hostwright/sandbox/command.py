@@ -9,9 +9,7 @@ from ..errors import SandboxError
 EVIDENCE_LINES = 12
 
 
-def run(
-    *argv: str, stdin: str | None = None, timeout: float = 60, env: dict[str, str] | None = None
-) -> str:
+def run(*argv: str, stdin: str | None = None, timeout: float = 60, env: dict[str, str] | None = None) -> str:
     """Its standard output.
 
     Args:
@@ -25,12 +23,20 @@ def run(
     """
     try:
         done = subprocess.run(
-            argv, input=stdin or "", capture_output=True, text=True, errors="replace", timeout=timeout, env=env
+            argv,
+            check=False,
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=env,
         )
     except FileNotFoundError as error:
         raise SandboxError(f"{argv[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise SandboxError(f"{argv[0]} did not finish in {timeout:g} s", evidence=(" ".join(argv),)) from error
+        shown = (" ".join(argv),)
+        raise SandboxError(f"{argv[0]} did not finish in {timeout:g} s", evidence=shown) from error
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).splitlines()[-EVIDENCE_LINES:]
         raise SandboxError(

@@ -147,7 +147,7 @@ class Container:
         init = self.cgroup.init()
         if init is None:
             raise SandboxError("is not running", host=self.hostname, hint="./run sandbox.start")
-        enter = ("nsenter", "--target", str(init), "--all", "--root", "--wd=/", "--", *argv)
+        enter = ("nsenter", "--target", str(init), "--all", "--root", "--wd", "--", *argv)
         process = subprocess.Popen(
             enter,
             stdin=subprocess.PIPE,
@@ -179,7 +179,12 @@ def _login(server: Server) -> str:
     """Empty when it works, else why not."""
     try:
         done = subprocess.run(
-            server.ssh_argv("true"), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+            server.ssh_argv("true"),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
         )
     except subprocess.TimeoutExpired:
         return "a login takes longer than 20 s"

@@ -29,7 +29,7 @@ def ensure_identity(checkout: Path) -> str:
         key.unlink(missing_ok=True)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"sandbox of {checkout}", "-f", str(key))
         for path in (key.parent, *key.parent.iterdir()):
-            os.chown(path, int(os.environ.get("SUDO_UID", -1)), int(os.environ.get("SUDO_GID", -1)))
+            os.chown(path, int(os.environ.get("SUDO_UID", "-1")), int(os.environ.get("SUDO_GID", "-1")))
     return public.read_text()
 
 

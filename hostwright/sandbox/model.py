@@ -57,6 +57,6 @@ def check_name(name: str) -> str:
     if len(name) > NAME_LIMIT or not NAME.fullmatch(name):
         raise SandboxError(
             f'"{name}" cannot name a server',
-            hint=f"Use up to {NAME_LIMIT} lower-case letters, digits and dashes, beginning with a letter: web1",
+            hint=f"Use up to {NAME_LIMIT} lower-case letters, digits and dashes, a letter first: web1",
         )
     return name

@@ -21,7 +21,7 @@ def routes() -> list[IPv4Network]:
 
 
 def ensure_network(checkout: Checkout) -> None:
-    """Makes bridge, translation and forwarding of a checkout when missing. Call it under the registry's lock."""
+    """Makes bridge, translation and forwarding of a checkout when missing. Under the registry's lock."""
     bridge = checkout.bridge
     if not (INTERFACES / bridge).exists():
         run("ip", "link", "add", bridge, "type", "bridge")

@@ -59,7 +59,8 @@ def make_host_keys(folder: Path, name: str) -> None:
         file.unlink(missing_ok=True)
         argv = ("ssh-keygen", "-q", "-t", kind, "-N", "", "-C", f"root@{name}", "-f", str(file))
         making.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL))
-    if any([process.wait(60) for process in making]):
+    codes = [process.wait(60) for process in making]
+    if any(codes):
         raise SandboxError("ssh-keygen could not make host keys", host=name)
 
 

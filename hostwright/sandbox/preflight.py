@@ -28,7 +28,7 @@ PROGRAMS = {
 }
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 DISTRIBUTIONS = ("debian", "ubuntu")
-INSTEAD = "The same commands work on any Ubuntu or Debian VM you can log in to: ./run provision --host USER@ADDRESS"
+INSTEAD = "The same commands work on any Ubuntu or Debian VM: ./run provision --host USER@ADDRESS"
 WITH_ROOT = "Run it with sudo (sudo ./run ...), or use any VM: ./run provision --host USER@ADDRESS"
 
 
@@ -64,7 +64,7 @@ def obstacle(machine: Machine) -> tuple[str, str] | None:
     if machine.distribution not in DISTRIBUTIONS or (machine.missing and not machine.apt):
         return "throw-away servers are built with apt from a Debian or Ubuntu machine's own sources", INSTEAD
     if not machine.root:
-        return "throw-away servers need root: they have mounts, a network and a cgroup of their own", WITH_ROOT
+        return "throw-away servers need root: for mounts, a network and a cgroup of their own", WITH_ROOT
     if not machine.overlay:
         return "this kernel has no overlayfs, on which throw-away servers are built", INSTEAD
     if not machine.cgroup2:
@@ -118,7 +118,7 @@ def ensure(say: Callable[[str], None]) -> None:
     wanted = packages(machine.missing)
     say(f"installing {' '.join(wanted)}: throw-away servers need {', '.join(machine.missing)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ("apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *wanted)
+    install = ("apt-get", "install", "-y", "--no-install-recommends", "-oDPkg::Lock::Timeout=300", *wanted)
     try:
         run("apt-get", "update", "-q", timeout=300, env=environment)
         run(*install, timeout=600, env=environment)

@@ -13,12 +13,13 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from ..errors import SandboxError
 from .locks import locked
 
+STATE = Path("/var/lib/hostwright-sandbox")
 POOL = IPv4Network("10.213.0.0/16")
 BLOCKS = tuple(POOL.subnets(new_prefix=23))
 FIRST_SERVER, LAST_SERVER = 2, 250
@@ -147,6 +148,17 @@ class Registry:
         self._put(replace(checkout, last_octet=octet))
         return octet
 
+    def of_address(self, address: str) -> Checkout:
+        """The checkout whose servers have addresses like this one.
+
+        Raises:
+            SandboxError: none has.
+        """
+        for checkout in self.checkouts.values():
+            if IPv4Address(address) in checkout.servers:
+                return checkout
+        raise SandboxError(f"{address} is no sandbox server's address")
+
     def remove(self, checkout: Checkout) -> None:
         """Forgets a checkout; its block is free again."""
         self.checkouts.pop(checkout.path, None)
@@ -164,7 +176,7 @@ class Registry:
 
 
 @contextmanager
-def registry_locked(state: Path) -> Iterator[Registry]:
+def registry_locked(state: Path = STATE) -> Iterator[Registry]:
     """The registry under `state`, while no other process has it. Hold it briefly: everybody waits."""
     state.mkdir(mode=0o755, parents=True, exist_ok=True)
     with locked(state / "registry.lock"):

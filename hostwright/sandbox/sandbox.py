@@ -19,7 +19,7 @@ from .model import Server, check_name
 from .network import ensure_network, routes
 from .personality import known_hosts, personalise
 from .preflight import ensure, require
-from .registry import Checkout, Registry, registry_locked
+from .registry import STATE, Checkout, Registry, registry_locked
 from .store import Place, Record
 
 AT_ONCE = 4  # servers booted at the same time; more only compete for the machine
@@ -68,7 +68,7 @@ class Sandbox:
         release = suite or machine_release()[1]
         base = ensure_base(release, say, store.bases_in_use)
         new = Record("", release, 0, base.name, disk_mib, ephemeral)
-        with registry_locked(store.STATE) as registry:
+        with registry_locked() as registry:
             store.sweep(registry)
             checkout = registry.add(self.checkout, routes())
             key = ensure_identity(self.checkout)
@@ -113,7 +113,7 @@ class Sandbox:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for job in [pool.submit(self._remove, place) for place in found]:
                 job.result()
-        with registry_locked(store.STATE) as registry:
+        with registry_locked() as registry:
             store.sweep(registry)
             checkout = registry.checkouts.get(str(self.checkout))
             if checkout is None or not any(store.places(checkout)):
@@ -134,7 +134,7 @@ class Sandbox:
             if not place.ready.exists():
                 raise SandboxError("was never finished", host=name, hint=f"./run sandbox.down {name}")
             if not place.server(record).running:
-                with registry_locked(store.STATE):
+                with registry_locked():
                     ensure_network(place.checkout)  # gone when the machine itself was restarted
                 place.disk(record).attach(place.base(record))
                 place.container(record).boot()
@@ -143,7 +143,11 @@ class Sandbox:
             return server
 
     def exec(
-        self, name: str, argv: Sequence[str], timeout: float = 60, input: str | None = None  # noqa: A002
+        self,
+        name: str,
+        argv: Sequence[str],
+        timeout: float = 60,
+        input: str | None = None,  # noqa: A002
     ) -> subprocess.CompletedProcess[str]:
         """Runs `argv` as root in a server through its namespaces, so it works with sshd or network broken.
 
@@ -162,16 +166,17 @@ class Sandbox:
         return place.container(record).execute(argv, timeout, input)
 
     def _registered(self) -> Checkout | None:
-        return Registry(store.STATE / "registry.json").checkouts.get(str(self.checkout))
+        return Registry(STATE / "registry.json").checkouts.get(str(self.checkout))
 
     def _place(self, checkout: Checkout, name: str) -> Place:
-        return Place(checkout, store.STATE / checkout.id / "servers" / name)
+        return Place(checkout, STATE / checkout.id / "servers" / name)
 
     def _find(self, name: str) -> tuple[Place, Record]:
         checkout = self._registered()
         known = store.records(checkout) if checkout else {}
         if checkout is None or name not in known:
-            there = f"There are: {', '.join(known)}" if known else "There are none. Make one: ./run sandbox.up"
+            names = ", ".join(known)
+            there = f"There are: {names}" if known else "There are none. Make one: ./run sandbox.up"
             raise SandboxError(f'no server is called "{name}"', hint=there)
         return self._place(checkout, name), known[name]
 

@@ -16,7 +16,9 @@ from ..errors import SandboxError
 ALIASES = ("stable", "oldstable", "testing")
 POCKETS = ("", "-updates", "-security")
 ARCHIVE_KEYRING = re.compile(r"/(debian|ubuntu)-archive[^/]*$")
-ONE_LINE = re.compile(r"^(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>\S.*)$")
+ONE_LINE = re.compile(
+    r"^(?P<type>deb(?:-src)?)\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>\S.*)$"
+)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .base import CACHE
-from .cgroup import Cgroup, hierarchy
+from .cgroup import Cgroup
 from .container import Container
+from .delay import path_locks, sweep_paths
 from .disk import Disk
 from .identity import private_key
 from .locks import try_lock
 from .model import Server
 from .network import remove_network
-from .registry import Checkout, Registry
-
-STATE = Path("/var/lib/hostwright-sandbox")
+from .registry import STATE, Checkout, Registry
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,7 @@ class Record:
 class Place:
     """The folder of one server.
 
-    `lock` is held by whoever is making, starting or removing it. `owner` is held by the process an ephemeral
-    server was made for, for as long as that lives. `ready` appears when its disk is complete: a folder
-    without it that nobody holds is what a killed run left.
+    One without `ready` whose `lock` nobody holds is what a killed run left.
     """
 
     checkout: Checkout
@@ -57,44 +54,54 @@ class Place:
 
     @property
     def lock(self) -> Path:
+        """Held by whoever is making, starting or removing the server."""
         return self.folder / "lock"
 
     @property
     def owner(self) -> Path:
+        """Held by the process an ephemeral server is for; not there for others."""
         return self.folder / "owner"
 
     @property
     def ready(self) -> Path:
+        """There once the disk is complete."""
         return self.folder / "ready"
 
     @property
     def known_hosts(self) -> Path:
+        """The server's host keys."""
         return self.folder / "known_hosts"
 
     def record(self) -> Record:
+        """What is kept. FileNotFoundError or ValueError when it was not written to the end."""
         return Record(**json.loads((self.folder / "server.json").read_text()))
 
     def write_record(self, record: Record) -> None:
+        """Keeps it."""
         (self.folder / "server.json").write_text(json.dumps(asdict(record)))
 
     def disk(self, record: Record) -> Disk:
+        """Its disk."""
         return Disk(self.folder / "disk", record.disk_mib)
 
     def container(self, record: Record) -> Container:
+        """Its processes."""
         machine = self.checkout.machine(record.octet)
         return Container(
             machine=machine,
             hostname=record.name,
             root=self.disk(record).root,
             bridge=self.checkout.bridge,
-            cgroup=Cgroup(hierarchy() / f"hostwright-{machine}"),
+            cgroup=Cgroup.named(f"hostwright-{machine}"),
             console=self.folder / "console.log",
         )
 
     def base(self, record: Record) -> Path:
+        """The base system its disk lies over."""
         return CACHE / record.base
 
     def server(self, record: Record) -> Server:
+        """What others see of it, as it is now."""
         container = self.container(record)
         return Server(
             name=record.name,
@@ -150,6 +157,7 @@ def sweep(registry: Registry) -> None:
         for place in places(checkout):
             if gone or is_stale(place):
                 remove_unless_held(place)
+        sweep_paths(checkout)
         clear_checkout(checkout)
         if gone and not any(places(checkout)):
             registry.remove(checkout)
@@ -178,7 +186,7 @@ def remove_unless_held(place: Place) -> None:
 
 
 def clear_checkout(checkout: Checkout) -> None:
-    """Takes network and folders of a checkout away when it has no servers. Under the registry's lock."""
-    if not any(places(checkout)):
+    """Takes network and folders of a checkout away when nothing uses them. Under the registry's lock."""
+    if not any(places(checkout)) and not any(path_locks(checkout)):
         remove_network(checkout)
         shutil.rmtree(STATE / checkout.id, ignore_errors=True)

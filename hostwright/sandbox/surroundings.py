@@ -48,7 +48,7 @@ class Surroundings:
         if self.proxies:
             found["/etc/environment"] = "".join(f'{name}="{value}"\n' for name, value in self.proxies)
         pip = [f"cert = {CA_BUNDLE}"] if self.certificates else []
-        uv = ["native-tls = true"] if self.certificates else []
+        uv = ["system-certs = true"] if self.certificates else []
         for place, url in enumerate(self.indexes):
             pip.append(f"{'extra-' if place else ''}index-url = {url}")
             uv += ["", "[[index]]", f'url = "{url}"', *([] if place else ["default = true"])]
@@ -83,7 +83,7 @@ def survey(environ: Mapping[str, str], home: Path) -> Surroundings:
 
 
 def kept_apt_lines(dump: str) -> tuple[str, ...]:
-    """The lines of `apt-config dump` about how to reach a mirror. A proxy on loopback is not one for others."""
+    """The lines of `apt-config dump` about how to reach a mirror. A proxy on loopback is no use to others."""
     lines = (line for line in dump.splitlines() if APT_KEPT.match(line) and not line.endswith(' "";'))
     return tuple(line for line in lines if not LOOPBACK.search(line))
 
@@ -100,7 +100,8 @@ def proxies(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def indexes(pip_configs: Iterable[str], environ: Mapping[str, str]) -> tuple[str, ...]:
     """HTTP package indexes that pip or uv are told to use here; empty when that is the public one."""
-    default, extra = "", []
+    default = ""
+    extra: list[str] = []
     for text in pip_configs:
         parser = configparser.RawConfigParser(strict=False)
         parser.read_string(text)
