@@ -1,0 +1,114 @@
+"""A server: how it is reached, what runs on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+
+from hostwright.inventory.environment import FromEnv, text_or_reference
+from hostwright.inventory.fields import (
+    ControllerPath,
+    HostKey,
+    Jump,
+    Locale,
+    PackageName,
+    Port,
+    ServerAddress,
+    TimeZone,
+    UserName,
+    as_tuple,
+    no_repeats,
+    seconds,
+)
+from hostwright.inventory.frozen import Settings
+
+Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)]
+Packages = Annotated[tuple[PackageName, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)]
+
+
+def _no_plain_password(value: object) -> object:
+    if isinstance(value, str) and value != "ask":  # never shown: it may be the password itself
+        raise ValueError("a password does not belong into the file: write `ask` or {from_env: NAME}")
+    return value
+
+
+SudoPassword = Annotated[
+    Annotated[Literal["ask"], Tag("text")] | Annotated[FromEnv, Tag("reference")],
+    Discriminator(text_or_reference),
+    BeforeValidator(_no_plain_password, json_schema_input_type=Literal["ask"] | FromEnv),
+]
+
+
+class GroupSettings(Settings):
+    """What `defaults`, a group or a host may say about servers; the more particular one wins, key by key."""
+
+    port: Port = Field(default=22, description="TCP port of the SSH server.")
+    user: UserName = Field(
+        default="ubuntu", description="Login that every run uses; root, or a user with sudo."
+    )
+    bootstrap_user: UserName | None = Field(
+        default=None,
+        description="Login (often root) used only while `user` cannot log in; provision then creates `user`.",
+    )
+    identity_file: ControllerPath | None = Field(
+        default=None,
+        description="Private key to log in with; ~ is the home directory, else relative to this file.",
+    )
+    jump: Jump | None = Field(
+        default=None,
+        description="Server to connect through: [user@]address[:port], a host of this file or an ssh alias.",
+    )
+    host_key: HostKey | None = Field(
+        default=None,
+        description='The only host key to accept: "ssh-ed25519 AAAA..." or its fingerprint "SHA256:...".',
+    )
+    sudo_password: SudoPassword | None = Field(
+        default=None,
+        description="Where sudo's password comes from: `ask` or {from_env: NAME}. Omit when it needs none.",
+    )
+    connect_timeout: Annotated[float, BeforeValidator(seconds(0.1, 600))] = Field(
+        default=10, ge=0.1, le=600, description="Seconds to wait for the connection."
+    )
+    apps: Names | None = Field(
+        default=None, description="Apps that run here. Omit for every app of this file; [] for none."
+    )
+    timezone: TimeZone | None = Field(
+        default=None, description="Time zone of the server, e.g. Etc/UTC. Omit to leave it alone."
+    )
+    locale: Locale | None = Field(
+        default=None, description="Locale of the server, e.g. C.UTF-8. Omit to leave it alone."
+    )
+    packages: Packages = Field(default=(), description="More Debian packages to install.")
+    update_packages: bool = Field(
+        default=False, description="Whether provision installs pending package updates."
+    )
+
+
+class HostSettings(GroupSettings):
+    """`defaults`: any key of a host except its address."""
+
+    groups: Names = Field(
+        default=(), description="Groups of the host, for `--host GROUP`; a later one's keys win."
+    )
+
+
+class HostEntry(HostSettings):
+    """A host as it stands in the file."""
+
+    address: ServerAddress | None = Field(
+        default=None,
+        description="Host name or IP address. Omit when the host's name here is its address or ssh alias.",
+    )
+
+
+class Host(HostSettings):
+    """A server after merging: defaults, then its groups in order, then its own keys.
+
+    `model_fields_set` tells what the file says from what is only a default, e.g. so that a `User` in
+    ~/.ssh/config is not overruled by our default.
+    """
+
+    name: str
+    address: ServerAddress
+    apps: tuple[str, ...]
