@@ -10,13 +10,12 @@ import json
 import os
 from hashlib import sha256
 
-from .catalog import Handler
+from .catalog import Catalog, Handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping
 
-    from .catalog import Catalog
     from .resources.base import Resource, State
     from .system import System
 

@@ -66,6 +66,13 @@ class Session:
             finished = events.RunFinished("failed", 0.0, failed=1, message=str(error))
         except (OSError, ValueError, wire.WireError) as error:
             finished = events.RunFinished("failed", 0.0, failed=1, message=explain(error))
+        except Gone:
+            raise
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()  # stderr: shown by the controller with --debug
+            finished = events.RunFinished("failed", 0.0, failed=1, message="a bug in the agent: " + explain(error))
         if finished is not None:
             finished.seconds = finished.seconds or time.monotonic() - start
             self.conversation.emit(finished)

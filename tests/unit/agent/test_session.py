@@ -65,8 +65,8 @@ def test_agent_is_sent_once_and_again_when_it_is_damaged(machine: Machine) -> No
     before = home.stat().st_mtime_ns
     machine.provision(file(machine))
     assert home.stat().st_mtime_ns == before
-    for compiled in home.rglob("*.pyc"):
-        compiled.write_bytes(b"")
+    for part in [*home.rglob("*.py"), *home.rglob("*.pyc")]:
+        part.write_bytes(b"")
     assert last(machine.provision(file(machine))).outcome == "done"
     (home,) = (machine.state / "agent").iterdir()
     assert home.stat().st_mtime_ns > before
@@ -267,8 +267,7 @@ def test_secrets_are_redacted_from_output_and_journals(machine: Machine) -> None
 
 
 def test_wrong_protocol(machine: Machine) -> None:
-    channel = machine.open()
-    channel.send(wire.message({"protocol": 99, "action": "provision"}))
-    heard = [e for raw in channel.lines() if (e := wire.parse_line(raw))]
-    assert heard[0]["event"] == "agent_needed"
+    channel, heard, thread = start(machine, {"protocol": 99, "action": "provision"})
+    thread.join()
     channel.close()
+    assert heard[-1]["message"] == "the agent speaks protocol 1, the controller 99"
