@@ -62,6 +62,7 @@ def _fork(paths: Paths, run: str) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
+    os.closerange(3, 1024)  # the viewer's channel is not ours
     try:
         main(paths.state, paths.runtime, run)
     finally:
