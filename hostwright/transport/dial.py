@@ -1,0 +1,205 @@
+"""Connecting and logging in, through jump hosts where need be, by way of fabric."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hostwright.errors import ProtocolError
+from hostwright.transport.hostkeys import TYPES, HostKeys, WrongKeyType
+from hostwright.transport.keys import Keys, Passphrases
+from hostwright.transport.ssh_config import Target
+
+if TYPE_CHECKING:
+    from fabric import Connection
+    from paramiko import Channel
+
+    from hostwright.transport.login import Login
+    from hostwright.transport.tuned import TunedTransport
+
+LOGIN_TIMEOUT = 30.0  # seconds: PAM and name lookups of the server take their time
+SESSION_TIMEOUT = 30.0
+UNACKNOWLEDGED_MS = 30_000
+
+
+@dataclass
+class Link:
+    """A login that worked.
+
+    Attributes:
+        target: where, and who.
+        connection: fabric's, open.
+        session: a session that is open already and not used yet.
+        closing: closes all that belongs to it, jump hosts last.
+    """
+
+    target: Target
+    connection: Connection
+    session: Channel | None
+    closing: contextlib.ExitStack
+
+    @property
+    def transport(self) -> TunedTransport:
+        """The SSH connection."""
+        return self.connection.transport  # type: ignore[no-any-return]
+
+
+class Dialer:
+    """Makes connections, through jump hosts where need be. Arguments as for `connect`."""
+
+    def __init__(self, say: Callable[[str], None], known_hosts: Path | None, passphrase: Passphrases) -> None:
+        self._say = say
+        self._known_hosts = known_hosts
+        self._passphrase = passphrase
+
+    def dial(self, target: Target) -> Link:
+        """Connect and log in, the fast way if possible.
+
+        Raises:
+            TransportError
+        """
+        from hostwright.transport.login import Surprise
+
+        fast = target.via is None and target.proxy_command is None and not target.jump
+        wrong: WrongKeyType | None = None
+        without: set[str] = set()  # host key types that are not the pinned fingerprint's
+        while True:
+            try:
+                return self._dial(target, fast, without)
+            except Surprise:
+                fast = False
+            except WrongKeyType as caught:
+                wrong = caught
+                without.add(caught.key.type)
+            except ProtocolError:
+                if wrong is None:
+                    raise
+                raise wrong.error from None  # the server has no key of the types that are left
+            if wrong and without >= set(TYPES):
+                raise wrong.error
+
+    def _dial(self, target: Target, fast: bool, without: set[str]) -> Link:
+        from hostwright.transport.agent import Agent
+        from hostwright.transport.login import Login
+
+        with contextlib.ExitStack() as stack:
+            gateway = None
+            if target.via:
+                link = self.dial(target.via)
+                stack.callback(link.closing.close)
+                gateway = link.connection
+            with contextlib.closing(Agent(target.identity_agent)) as agent:
+                keys = Keys(
+                    target.identity_files,
+                    agent,
+                    self._passphrase,
+                    strict=target.identity_strict,
+                    agent_too=not target.identities_only,
+                )
+                login = Login(target, keys, fast)
+                connection = self._connection(target, gateway, login, without, stack)
+            return Link(target, connection, login.session, stack.pop_all())
+
+    def _connection(
+        self,
+        target: Target,
+        gateway: Connection | None,
+        login: Login,
+        without: set[str],
+        stack: contextlib.ExitStack,
+    ) -> Connection:
+        """A fabric.Connection that is open. `stack` closes it."""
+        import fabric
+        from paramiko import SSHConfig
+
+        from hostwright.transport.tuned import TunedTransport
+
+        made: list[TunedTransport] = []
+
+        def transport(connection: socket.socket | Channel, disabled_algorithms: None) -> TunedTransport:
+            keys = HostKeys(
+                target.known_as,
+                target.port,
+                pin=target.pin,
+                say=self._say,
+                file=self._known_hosts,
+                label=target.name,
+            )
+            types = tuple(name for name in keys.types if name not in without)
+            made.append(TunedTransport(connection, check=keys.check, key_types=types))
+            stack.callback(made[-1].end)
+            return made[-1]
+
+        options: dict[str, Any] = {
+            "timeout": target.timeout,
+            "banner_timeout": target.timeout,
+            "auth_timeout": LOGIN_TIMEOUT,
+            "channel_timeout": SESSION_TIMEOUT,
+            "transport_factory": transport,
+            "auth_strategy": login,
+        }
+        if target.proxy_command:
+            options["sock"] = _proxy(target.proxy_command, stack)
+        elif gateway is None:
+            options["sock"] = _tcp(target, stack)
+        connection = fabric.Connection(
+            target.address,
+            user=target.user,
+            port=target.port,
+            gateway=gateway,
+            config=fabric.Config(ssh_config=SSHConfig(), lazy=True),
+            connect_kwargs=options,
+        )
+        with _explained(target, made):
+            connection.open()
+        return connection
+
+
+def _tcp(target: Target, stack: contextlib.ExitStack) -> socket.socket:
+    from hostwright.transport import failures
+
+    try:
+        connection = socket.create_connection((target.address, target.port), target.timeout)
+    except (OSError, UnicodeError) as error:
+        raise failures.connecting(target, error) from error
+    stack.callback(connection.close)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # tcp(7): Linux only
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+    return connection
+
+
+def _proxy(command: str, stack: contextlib.ExitStack) -> socket.socket:
+    """ssh_config's ProxyCommand: run by the shell, by its definition, with a socket for stdin and stdout."""
+    ours, theirs = socket.socketpair()
+    stack.callback(ours.close)
+    with theirs:
+        there = theirs.fileno()
+        process = subprocess.Popen(("/bin/sh", "-c", f"exec {command}"), stdin=there, stdout=there)
+
+    def end_process() -> None:
+        process.kill()
+        process.wait()
+
+    stack.callback(end_process)
+    return ours
+
+
+@contextlib.contextmanager
+def _explained(target: Target, made: Sequence[TunedTransport]) -> Iterator[None]:
+    """Turns what paramiko and the system raise into our errors."""
+    from paramiko.ssh_exception import ChannelException, SSHException
+
+    from hostwright.transport import failures
+
+    try:
+        yield
+    except ChannelException as error:
+        raise failures.through_jump(target, error) from error
+    except (SSHException, EOFError, OSError) as error:
+        raise failures.greeting(target, made[-1] if made else None, error) from error
