@@ -12,7 +12,7 @@ from .system import TAIL, CommandFailed, Result, RunCancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Mapping, Optional, Sequence
+    from typing import Callable, Iterable, Mapping, Optional, Sequence
 
 # seconds between SIGTERM and SIGKILL
 GRACE = 5.0
@@ -73,7 +73,11 @@ def run(
     except OSError as error:
         return Result(argv, 127, "", "%s: %s" % (error.filename or argv[0], error.strerror))
     out, err = _Stream(on_line), _Stream(on_line)
-    reason = _pump(child, out, err, input or b"", time.monotonic() + timeout, cancelled)
+    try:
+        reason = _pump(child, out, err, input or b"", time.monotonic() + timeout, cancelled)
+    except BaseException:  # whoever takes the lines is gone: nobody would ever end the command
+        _end(child)
+        raise
     code = child.wait()
     texts = out.close(), err.close()
     if reason == "cancelled":
@@ -82,6 +86,37 @@ def run(
         tail = (texts[1].strip() or texts[0].strip()).splitlines()[-TAIL:]
         raise CommandFailed(argv, code, tail, "ended after its deadline of %g s" % timeout)
     return Result(argv, code, *texts)
+
+
+def feed(argv: Sequence[str], chunks: Iterable[bytes], *, env: Mapping[str, str]) -> Result:
+    """See System.feed."""
+    import tempfile
+
+    # files, not pipes: a command that prints while it reads would wait for us, and we for it
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = subprocess.Popen(
+            list(argv), stdin=subprocess.PIPE, stdout=out, stderr=err, env=dict(env), start_new_session=True
+        )
+        assert child.stdin
+        try:
+            for chunk in chunks:
+                try:
+                    child.stdin.write(chunk)
+                except BrokenPipeError:  # it has seen enough; its exit code says why. The rest is read and dropped
+                    continue
+            try:
+                child.stdin.close()
+            except BrokenPipeError:
+                pass
+            code = child.wait()
+        except BaseException:
+            _end(child)
+            raise
+        texts = []
+        for stream in (out, err):
+            stream.seek(0)
+            texts.append(stream.read(KEEP).decode("utf-8", "replace"))
+    return Result(argv, code, texts[0], texts[1])
 
 
 def _pump(
