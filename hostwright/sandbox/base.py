@@ -34,8 +34,12 @@ FOLDER_MODE = 0o700  # root's files, among them old setuid programs: for root al
 
 
 def machine_release(file: Path = Path("/etc/os-release")) -> tuple[str, str]:
-    """Distribution and code name of this machine, e.g. `("debian", "bookworm")`."""
-    pairs = (line.partition("=")[::2] for line in file.read_text().splitlines() if "=" in line)
+    """Distribution and code name of this machine, e.g. `("debian", "bookworm")` (empty when unknown)."""
+    try:
+        text = file.read_text()
+    except FileNotFoundError:
+        return "", ""
+    pairs = (line.partition("=")[::2] for line in text.splitlines() if "=" in line)
     fields = {name: value.strip().strip('"') for name, value in pairs}
     return fields.get("ID", ""), fields.get("VERSION_CODENAME", "")
 
@@ -98,6 +102,13 @@ def _build(
             timeout=BUILD_TIMEOUT,
         )
         _finish(tree, chosen, surroundings, distribution)
+    except SandboxError as error:
+        shutil.rmtree(tree, ignore_errors=True)
+        raise SandboxError(
+            f"could not build a base system of {distribution} {suite}",
+            evidence=error.evidence,
+            hint=f"A suite is the code name of a {distribution} release that this machine's mirror has.",
+        ) from error
     except BaseException:
         shutil.rmtree(tree, ignore_errors=True)
         raise

@@ -12,6 +12,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from pathlib import Path
 from ..errors import SandboxError
 from .command import run
 from .locks import try_lock
+from .network import INTERFACES, remove_interface
 from .registry import STATE, Checkout, registry_locked
 
 NAMESPACES = Path("/run/netns")
 PATHS = 64  # a /30 each
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000  # linux/if_tun.h
+PATIENCE = 2.0  # seconds
 QUEUE = "5000"  # packets; a long path holds many
 
 
@@ -75,9 +78,13 @@ class _Slot:
         return str(self.checkout.paths.network_address + 4 * self.number + place)
 
     def clear(self) -> None:
-        """Deletes the namespace and with it the device inside; the other one goes with its process."""
+        """Deletes the namespace and both devices. Those of a killed run go by themselves, a moment later."""
         if (NAMESPACES / self.namespace).exists():
             run("ip", "netns", "delete", self.namespace)
+        deadline = time.monotonic() + PATIENCE
+        while (INTERFACES / self.here).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        remove_interface(self.here)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SandboxError, SandboxUnavailable
+from .base import machine_release
 from .cgroup import mount_point
 from .command import run, succeeds
 
@@ -85,7 +86,7 @@ def survey() -> Machine:
         platform="linux" if linux else sys.platform,
         root=os.geteuid() == 0 if hasattr(os, "geteuid") else False,
         apt=shutil.which("apt-get", path=path) is not None,
-        distribution=_distribution() if linux else "",
+        distribution=machine_release()[0] if linux else "",
         overlay=linux and _has_overlay(),
         cgroup2=linux and _has_cgroup2(),
         missing=tuple(name for name in PROGRAMS if shutil.which(name, path=path) is None),
@@ -132,15 +133,6 @@ def _find_system_programs() -> None:
     """Some users' PATH has no sbin, where nft and mkfs.ext4 are."""
     parts = os.environ.get("PATH", os.defpath).split(":")
     os.environ["PATH"] = ":".join([*parts, *(part for part in SYSTEM_PATH.split(":") if part not in parts)])
-
-
-def _distribution() -> str:
-    try:
-        text = Path("/etc/os-release").read_text()
-    except OSError:
-        return ""
-    named = (line[3:].strip().strip('"') for line in text.splitlines() if line.startswith("ID="))
-    return next(named, "")
 
 
 def _has_overlay() -> bool:

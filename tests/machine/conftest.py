@@ -1,0 +1,60 @@
+"""Sandbox servers for tests; where none can run, the tests that ask for one are skipped and say why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from hostwright.errors import SandboxUnavailable
+from hostwright.sandbox import Sandbox, Server, ensure
+from hostwright.sandbox.base import machine_release
+
+# a server is of the machine's own distribution: it comes from the machine's own package sources
+SUITES = ("jammy", "noble") if machine_release()[0] == "ubuntu" else ("bookworm", "trixie")
+REPOSITORY = Path(__file__).parents[2]
+
+FreshServer = Callable[..., Server]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("machine")
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    """The checkout's own, shared with the developer's servers and other test runs: use names of your own."""
+    try:
+        ensure(print)
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    return Sandbox(REPOSITORY)
+
+
+@pytest.fixture(scope="session")
+def _numbers() -> Iterator[int]:
+    return count(1)
+
+
+@pytest.fixture
+def fresh_server(sandbox: Sandbox, _numbers: Iterator[int]) -> Iterator[FreshServer]:
+    """`fresh_server(name_hint, suite=SUITES[0], **options)` boots a server for this test alone.
+
+    It is removed after the test, and by the next run when this one is killed.
+    """
+    names: list[str] = []
+
+    def boot(name_hint: str = "web", suite: str = SUITES[0], **options: int) -> Server:
+        name = f"{name_hint}-{os.getpid()}-{next(_numbers)}"
+        names.append(name)
+        return sandbox.up(name, suite=suite, ephemeral=True, say=print, **options)[0]
+
+    yield boot
+    for server in sandbox.servers():
+        if server.name in names:
+            sandbox.down(server.name)
