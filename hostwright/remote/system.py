@@ -9,73 +9,23 @@ import os
 import stat as stat_module
 import time
 
+from .outcome import TAIL, CommandFailed, Result, RunCancelled, Stat, kind_of
+from .storage import Storage
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Mapping, Optional, Sequence
+    from typing import Callable, Iterable, Mapping, Optional, Sequence
 
     from .units import Units
 
     Line = Callable[[str], None]
 
+__all__ = ["PATH", "TAIL", "CommandFailed", "Result", "RunCancelled", "Stat", "System"]
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# the last lines of a command that a person wants to see
-TAIL = 20
 
 
-class CommandFailed(Exception):
-    """A command ended with an exit code it should not have, or ran past its deadline."""
-
-    def __init__(self, argv: Sequence[str], exit_code: int, tail: Sequence[str], reason: str = "") -> None:
-        self.argv = tuple(argv)
-        self.exit_code = exit_code
-        self.tail = tuple(tail)
-        self.reason = reason or "exit code %d" % exit_code
-        super().__init__("%s: %s" % (" ".join(argv), self.reason))
-
-
-class RunCancelled(Exception):
-    """The user asked to stop; raised at a safe point."""
-
-
-class Result:
-    """What a command printed and how it ended."""
-
-    def __init__(self, argv: Sequence[str], exit_code: int, out: str, err: str) -> None:
-        self.argv = tuple(argv)
-        self.exit_code = exit_code
-        self.out = out
-        self.err = err
-
-    @property
-    def ok(self) -> bool:
-        """True when the exit code is 0."""
-        return self.exit_code == 0
-
-    def tail(self) -> tuple[str, ...]:
-        """The last lines of stderr, or of stdout when stderr is empty."""
-        return tuple((self.err.strip() or self.out.strip()).splitlines()[-TAIL:])
-
-
-class Stat:
-    """What lstat tells of a path, with names for owner and group where there are any."""
-
-    def __init__(self, kind: str, mode: int, uid: int, gid: int, size: int, mtime: float) -> None:
-        self.kind = kind
-        self.mode = mode
-        self.uid = uid
-        self.gid = gid
-        self.size = size
-        self.mtime = mtime
-
-
-def _kind(mode: int) -> str:
-    for test, name in ((stat_module.S_ISREG, "file"), (stat_module.S_ISDIR, "directory"), (stat_module.S_ISLNK, "link")):
-        if test(mode):
-            return name
-    return "other"
-
-
-class System:
+class System(Storage):
     """The server itself."""
 
     def __init__(self) -> None:
@@ -131,6 +81,15 @@ class System:
             raise CommandFailed(argv, result.exit_code, result.tail())
         return result
 
+    def feed(self, argv: Sequence[str], chunks: Iterable[bytes]) -> Result:
+        """Run a command that reads a stream of bytes on stdin as it comes; for what may not fit in memory.
+
+        It ends when the stream does: whoever makes the chunks sets the deadline, by raising.
+        """
+        from . import process
+
+        return process.feed(argv, chunks, env={"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"})
+
     def which(self, program: str) -> Optional[str]:
         """The program's path on the server's PATH, if it is installed."""
         for folder in PATH.split(":"):
@@ -172,7 +131,7 @@ class System:
         return self._unit_answers().get(name)
 
     def forget_units(self) -> None:
-        """What is known about units may be old: ask again next time. Everything here that changes something does it."""
+        """What is known about units may be old: ask again. Whatever here changes something calls this."""
         if self._units is not None:
             self._units.forget()
 
@@ -202,28 +161,10 @@ class System:
             time.sleep(min(left, 0.2))
 
     def lock_holder(self, path: str) -> Optional[tuple[int, str]]:
-        """(process id, command) of who holds a lock of fcntl(2) on a file; None when nobody does.
+        """(process id, command) of who holds a lock of fcntl(2) on a file; None when nobody does."""
+        from .posix_lock import holder
 
-        Asked with F_GETLK, which takes nothing. Not /proc/locks: its device numbers are not stat's on btrfs and
-        overlayfs. The id is 0 or -1 when the kernel does not tell (another container, an open file description).
-        """
-        import fcntl
-        import struct
-
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        try:
-            # struct flock: l_type, l_whence, l_start, l_len, l_pid
-            question = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, _, _, pid = struct.unpack("hhqqi", fcntl.fcntl(handle, fcntl.F_GETLK, question))
-        finally:
-            os.close(handle)
-        if kind == fcntl.F_UNLCK:
-            return None
-        command = self.read("/proc/%d/comm" % pid) or b"another process"
-        return pid, command.decode("utf-8", "replace").strip()
+        return holder(path)
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -233,9 +174,8 @@ class System:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Stat(
-            _kind(found.st_mode), stat_module.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size, found.st_mtime
-        )
+        mode = stat_module.S_IMODE(found.st_mode)
+        return Stat(kind_of(found.st_mode), mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime)
 
     def exists(self, path: str) -> bool:
         """True when a path leads somewhere (symlinks followed)."""
@@ -266,56 +206,27 @@ class System:
     # -- writing -----------------------------------------------------------------------------------------
 
     def write_atomic(self, path: str, content: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> None:
-        """Replace a file in one step: whole and synced under another name, then rename(2) and fsync of the directory.
+        """Replace a file in one step: synced under another name, rename(2), fsync of the directory.
 
         A reader sees the old file or the new one, also after a power cut.
         """
         self.forget_units()
-        folder = os.path.dirname(path)
-        temporary = os.path.join(folder, ".%s.hostwright" % os.path.basename(path))
-        try:
-            os.unlink(temporary)  # left by a power cut
-        except FileNotFoundError:
-            pass
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            try:
-                view = memoryview(content)
-                while view:
-                    view = view[os.write(handle, view) :]
-                os.fchown(handle, uid, gid)
-                os.fchmod(handle, mode)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            os.rename(temporary, path)
-        except BaseException:
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass
-            raise
-        self.fsync_directory(folder)
+        from .atomic import write
+
+        write(path, content, mode=mode, uid=uid, gid=gid)
 
     def symlink_atomic(self, target: str, path: str) -> None:
         """Make a symlink, or replace one, in one rename(2); then fsync of its directory."""
         self.forget_units()
-        temporary = os.path.join(os.path.dirname(path), ".%s.hostwright" % os.path.basename(path))
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
-        os.symlink(target, temporary)
-        os.rename(temporary, path)
-        self.fsync_directory(os.path.dirname(path))
+        from .atomic import link
+
+        link(target, path)
 
     def fsync_directory(self, path: str) -> None:
         """Make renames in a directory durable (fsync(2): the entry needs its own)."""
-        handle = os.open(path or "/", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        from .atomic import sync_directory
+
+        sync_directory(path)
 
     def mkdir(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
         """Make a directory and its parents (0755 root)."""
@@ -342,10 +253,8 @@ class System:
     def unlink(self, path: str) -> None:
         """Remove a file or symlink; nothing happens when there is none."""
         self.forget_units()
-        try:
+        if os.path.lexists(path):
             os.unlink(path)
-        except FileNotFoundError:
-            pass
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory and all below it, symlinks not followed."""

@@ -1,4 +1,4 @@
-"""What a resource is: desired state as plain data, a way to read the current state, a way to apply the difference.
+"""What a resource is: desired state as plain data, how to read the current one, how to apply the difference.
 
 A resource's attributes are exactly the keywords of its constructor, so it travels as a JSON object. The
 controller declares with the same class that the server converges. `read` has no side effects and asks as
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from ..system import System
 
-    # bool, int, str, None or a list of strings: what a state's attributes may be, so that they diff and travel
+    # what a state's attributes may be, so that they diff and travel
     Value = Union[bool, int, str, None, Sequence[str]]
     State = Mapping[str, Value]
     Say = Callable[[str], None]
 
 
 class Unknown(Exception):
-    """The state cannot be read yet, because something is not there: `until` names it ("packages are installed")."""
+    """The state cannot be read yet, `until` says for how long: "the package git is installed"."""
 
     def __init__(self, until: str) -> None:
         super().__init__(until)
@@ -95,6 +95,20 @@ def diff(desired: State, current: State) -> list[Change]:
         for name, after in desired.items()
         if current.get(name) != after or name not in current
     ]
+
+
+def names_to_ids(system: System, owner: str, group: str) -> tuple[int, int]:
+    """The numbers of a user and a group.
+
+    Raises:
+        Failed: there is none of that name.
+    """
+    user, found = system.user(owner), system.group(group)
+    if user is None:
+        raise Failed("there is no user %s on the server" % owner)
+    if found is None:
+        raise Failed("there is no group %s on the server" % group)
+    return user[0], found[0]
 
 
 class Resource:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 
-from .base import Failed, Resource
+from ..digest import sha256
+from .base import Failed, Resource, names_to_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Sequence
+    from typing import Sequence
 
     from ..system import System
     from .base import Change, Context, State
 
 BACKUPS = "/var/lib/hostwright/backups"
+MACHINE_ID = "/etc/machine-id"
 
 
 class File(Resource):
@@ -74,10 +76,19 @@ class File(Resource):
                 lines.append(text.rstrip())
         return ("\n".join(lines) + "\n").encode()
 
+    def _digest(self, system: System, content: bytes) -> str:
+        """A short name for content in changes and records.
+
+        A secret's is mixed with the machine's id, which no event carries: no guess can be checked with it.
+        """
+        if self.sensitive:
+            content = (system.read(MACHINE_ID) or b"") + content
+        return sha256(content)[:12]
+
     def desired(self, system: System) -> State:
         return {
             "type": "file",
-            "content": digest(self._wanted(system)),
+            "content": self._digest(system, self._wanted(system)),
             "mode": "%04o" % self.mode,
             "owner": self.owner,
             "group": self.group,
@@ -87,51 +98,46 @@ class File(Resource):
         found = system.stat(self.name)
         if found is None:
             return {"type": None, "content": None, "mode": None, "owner": None, "group": None}
-        if found.kind == "directory":
-            raise Failed("%s is a directory" % self.name, "Move it away, or change the path in the inventory.")
+        if found.kind not in ("file", "link"):
+            kind = "directory" if found.kind == "directory" else "device, pipe or socket"
+            raise Failed("%s is a %s" % (self.name, kind), "Move it away: ls -ld %s" % self.name)
         content = system.read(self.name) if found.kind == "file" else None
         return {
             "type": found.kind,
-            "content": None if content is None else digest(content),
+            "content": None if content is None else self._digest(system, content),
             "mode": "%04o" % found.mode,
             "owner": system.user_name(found.uid),
             "group": system.group_name(found.gid),
         }
 
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
-        user, group = system.user(self.owner), system.group(self.group)
-        if user is None or group is None:
-            raise Failed("%s: there is no user %s or no group %s" % (self.name, self.owner, self.group))
-        new = self._wanted(system)
-        old, found = system.read(self.name), system.stat(self.name)
-        if old is not None and old != new and context.recorded.get("content") != digest(old):
+        uid, gid = names_to_ids(system, self.owner, self.group)
+        new, old = self._wanted(system), system.read(self.name)
+        before = Before(system, self.name)
+        if old is not None and old != new and context.recorded.get("content") != self._digest(system, old):
             context.say("the file that was there is kept as %s" % self._back_up(system, old))
         folder = os.path.dirname(self.name)
-        if system.stat(folder) is None:
+        if not system.exists(folder):
             system.mkdir(folder)
-        system.write_atomic(self.name, new, mode=self.mode, uid=user[0], gid=group[0])
+        system.write_atomic(self.name, new, mode=self.mode, uid=uid, gid=gid)
         if self.validate:
-            self._validate(system, old, found.mode if found else 0, (found.uid, found.gid) if found else (0, 0))
+            self._validate(system, before)
 
-    def _validate(self, system: System, old: Optional[bytes], mode: int, ids: tuple[int, int]) -> None:
+    def _validate(self, system: System, before: Before) -> None:
         from ..system import CommandFailed
 
-        result = system.run(self.validate, timeout=60, check=False)
-        if result.ok:
-            return
-        if old is None:
-            system.unlink(self.name)
-        else:
-            system.write_atomic(self.name, old, mode=mode, uid=ids[0], gid=ids[1])
-        raise CommandFailed(
-            self.validate,
-            result.exit_code,
-            result.tail(),
-            "refused the new %s (exit code %d); the old state was put back" % (self.name, result.exit_code),
-        )
+        try:
+            system.run(self.validate, timeout=60, read_only=True)
+        except CommandFailed as error:
+            before.restore()
+            reason = "refused the new %s (%s); the old state was put back" % (self.name, error.reason)
+            raise CommandFailed(error.argv, error.exit_code, error.tail, reason) from None
+        except BaseException:
+            before.restore()
+            raise
 
     def _back_up(self, system: System, old: bytes) -> str:
-        path = "%s%s.%s" % (BACKUPS, self.name, digest(old))
+        path = "%s%s.%s" % (BACKUPS, self.name, self._digest(system, old))
         if system.stat(path) is None:
             if system.stat(BACKUPS) is None:
                 system.mkdir(BACKUPS, mode=0o700)
@@ -154,8 +160,24 @@ class File(Resource):
         return list(lines)[2:500]
 
 
-def digest(content: bytes) -> str:
-    """A short name for content in changes: equality matters, not the bytes."""
-    from hashlib import sha256
+class Before:
+    """What was at a path, to put it back."""
 
-    return sha256(content).hexdigest()[:12]
+    def __init__(self, system: System, path: str) -> None:
+        self._system = system
+        self._path = path
+        self._found = system.stat(path)
+        self._target = system.readlink(path)
+        self._content = system.read(path)
+
+    def restore(self) -> None:
+        """Put it back, or remove what came where nothing was."""
+        if self._target is not None:
+            self._system.symlink_atomic(self._target, self._path)
+        elif self._content is not None and self._found is not None:
+            found = self._found
+            self._system.write_atomic(
+                self._path, self._content, mode=found.mode, uid=found.uid, gid=found.gid
+            )
+        else:
+            self._system.unlink(self._path)

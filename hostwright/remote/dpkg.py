@@ -1,0 +1,83 @@
+"""What dpkg knows, read from its own files: asking dpkg-query costs a process. Runs on the server.
+
+/var/lib/dpkg/status holds a paragraph for each package, see dpkg(1) and deb822(5). While dpkg works, and
+after it was interrupted, newer paragraphs lie in /var/lib/dpkg/updates.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, Mapping, Optional, Sequence
+
+    from .system import System
+
+STATUS = "/var/lib/dpkg/status"
+UPDATES = "/var/lib/dpkg/updates"
+# dpkg(1), PACKAGE STATES: what an interrupted run leaves behind
+UNFINISHED = ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
+
+
+def states(system: System, names: Sequence[str]) -> dict[str, Optional[str]]:
+    """Name (or name:architecture) -> "installed", None when it is not there, else dpkg's word for it."""
+    wanted = {name.partition(":")[0].encode() for name in names}
+    seen: dict[str, dict[str, Optional[str]]] = {}
+    for path in (STATUS, *("%s/%s" % (UPDATES, name) for name in system.listdir(UPDATES) if name.isdigit())):
+        for package, architecture, state in _paragraphs(system.read(path) or b"", wanted):
+            seen.setdefault(package, {})[architecture] = state
+    return {name: _state(seen, name) for name in names}
+
+
+def _state(seen: Mapping[str, Mapping[str, Optional[str]]], name: str) -> Optional[str]:
+    package, _, architecture = name.partition(":")
+    by_architecture = seen.get(package, {})
+    if architecture:
+        return by_architecture.get(architecture)
+    found = [state for state in by_architecture.values() if state]
+    return "installed" if "installed" in found else found[0] if found else None
+
+
+def _paragraphs(data: bytes, wanted: set[bytes]) -> Iterator[tuple[str, str, Optional[str]]]:
+    """(package, architecture, state) of the wanted packages. Skips from name to name: 2 MB take 2 ms."""
+    data = b"\n" + data
+    at = 0
+    while True:
+        at = data.find(b"\nPackage: ", at)
+        if at < 0:
+            return
+        begin = at + 10
+        at = data.find(b"\n", begin)
+        if at < 0:
+            return
+        if data[begin:at] in wanted:
+            end = data.find(b"\n\n", at)
+            paragraph = data[begin - 10 : end if end >= 0 else len(data)]
+            architecture, status = _field(paragraph, b"Architecture"), _field(paragraph, b"Status").split()
+            if len(status) == 3:
+                yield data[begin:at].decode(), architecture, _word(status[0], status[2])
+
+
+def _field(paragraph: bytes, name: bytes) -> str:
+    begin = paragraph.find(b"\n" + name + b": ")
+    if begin < 0:
+        return ""
+    begin += len(name) + 3
+    end = paragraph.find(b"\n", begin)
+    return paragraph[begin : end if end >= 0 else len(paragraph)].decode()
+
+
+def _word(selection: str, status: str) -> Optional[str]:
+    if status in ("not-installed", "config-files"):
+        return None
+    if status == "installed" and selection not in ("install", "hold"):
+        return "selected for %s" % selection
+    return status
+
+
+def interrupted(system: System) -> bool:
+    """Did dpkg stop in the middle? Only true when nobody holds its lock, else it is at work."""
+    if any(name.isdigit() for name in system.listdir(UPDATES)):
+        return True
+    endings = tuple(b" " + state.encode() for state in UNFINISHED)
+    lines = (system.read(STATUS) or b"").split(b"\n")
+    return any(line.startswith(b"Status: ") and line.endswith(endings) for line in lines)

@@ -1,0 +1,179 @@
+"""A virtual environment for a tool of the server, from hashed requirements. Built aside, then renamed."""
+
+from __future__ import annotations
+
+import os
+
+from ..digest import sha256
+from .base import Failed, Resource, Unknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Sequence
+
+    from ..system import Result, System
+    from .base import Change, Context, State
+
+# written last: an environment without it was never finished
+MARKER = "hostwright.complete"
+VENV_TIMEOUT, PIP_TIMEOUT = 180.0, 900.0
+PIP = (
+    "--require-hashes",
+    "--only-binary=:all:",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-cache-dir",
+    "--retries=2",
+    "--timeout=15",
+)
+# what pip, urllib3 and proxies say when no index answers
+NO_INDEX = (
+    "Failed to establish a new connection",
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "Max retries exceeded",
+    "Network is unreachable",
+    "Connection refused",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ProxyError",
+    "SSLError",
+)
+
+
+class VirtualEnvironment(Resource):
+    """`name` is the absolute path of the environment; root owns it.
+
+    Args:
+        requirements: a requirements file with hashes; only wheels are taken, nothing is built.
+        python: the interpreter. Another minor version of it means a new environment.
+        wheels: a directory on the server; when it exists, packages come from there and no index is asked.
+            Without, pip asks the index that the server is configured for.
+
+    A missing package index fails with the reason `no_package_index`.
+    """
+
+    kind = "virtual_environment"
+    exclusive = True
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        requirements: str,
+        python: str = "/usr/bin/python3",
+        wheels: str = "",
+        app: str = "",
+        notify: Sequence[str] = (),
+    ) -> None:
+        super().__init__(name=name, app=app, notify=notify)
+        self.requirements = requirements
+        self.python = python
+        self.wheels = wheels
+
+    def desired(self, system: System) -> State:
+        return {"python": self._interpreter(system), "requirements": sha256(self.requirements.encode())[:12]}
+
+    def _interpreter(self, system: System) -> str:
+        """Where `python` leads, e.g. /usr/bin/python3.11: the version without starting it."""
+        path = self.python
+        for _ in range(20):
+            target = system.readlink(path)
+            if target is None:
+                break
+            path = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        if not system.exists(path):
+            raise Unknown("%s is installed" % self.python)
+        return path
+
+    def read(self, system: System) -> State:
+        found = system.stat(self.name)
+        if found and (found.kind != "directory" or not self._is_ours(system)):
+            raise Failed(
+                "%s is not a virtual environment" % self.name, "Move it away, so that one can be made there."
+            )
+        state: dict[str, Optional[str]] = {"python": None, "requirements": None}
+        # the link of bin/python breaks when the interpreter goes away
+        if system.exists(self.name + "/bin/python"):
+            marker = (system.read("%s/%s" % (self.name, MARKER)) or b"").decode("utf-8", "replace")
+            for line in marker.splitlines():
+                name, _, value = line.partition("=")
+                state[name] = value
+        return state
+
+    def _is_ours(self, system: System) -> bool:
+        return system.exists(self.name + "/pyvenv.cfg") or not system.listdir(self.name)
+
+    def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
+        new = self.name + ".tmp"
+        system.remove_tree(new)
+        folder = os.path.dirname(self.name)
+        if not system.exists(folder):
+            system.mkdir(folder)
+        try:
+            self._build(system, new, context)
+        except BaseException:
+            system.remove_tree(new)
+            raise
+        self._move(system, new)
+
+    def _build(self, system: System, new: str, context: Context) -> None:
+        make = (self.python, "-m", "venv", new)
+        made = system.run(make, timeout=VENV_TIMEOUT, check=False, cancellable=True)
+        if not made.ok:
+            hint = "Is the package python3-venv installed?" if "ensurepip" in made.out + made.err else ""
+            raise self._failed("%s cannot make virtual environments" % self.python, hint, made)
+        source: tuple[str, ...] = ()
+        if self.wheels and system.exists(self.wheels):
+            source = ("--no-index", "--find-links=" + self.wheels)
+        argv = (new + "/bin/python", "-m", "pip", "install", *PIP, *source, "-r", "/dev/stdin")
+        installed = system.run(
+            argv,
+            timeout=PIP_TIMEOUT,
+            check=False,
+            input=self.requirements.encode(),
+            on_line=context.say,
+            cancellable=True,
+        )
+        if not installed.ok:
+            raise self._pip_failed(installed)
+        self._relocate(system, new)
+        marker = "".join("%s=%s\n" % item for item in self.desired(system).items())
+        system.syncfs(new)
+        system.write_atomic("%s/%s" % (new, MARKER), marker.encode(), mode=0o644)
+
+    def _relocate(self, system: System, new: str) -> None:
+        """Scripts name their interpreter by its path: give them the path it will have."""
+        paths = [new + "/pyvenv.cfg", *("%s/bin/%s" % (new, name) for name in system.listdir(new + "/bin"))]
+        for path in paths:
+            found = system.stat(path)
+            content = system.read(path) if found and found.kind == "file" else None
+            if found and content and new.encode() in content and b"\0" not in content[:4096]:
+                content = content.replace(new.encode(), self.name.encode())
+                system.write_atomic(path, content, mode=found.mode)
+
+    def _move(self, system: System, new: str) -> None:
+        old = self.name + ".old"
+        system.remove_tree(old)
+        if system.stat(self.name):
+            system.rename(self.name, old)
+        system.rename(new, self.name)
+        system.fsync_directory(os.path.dirname(self.name))
+        system.remove_tree(old)
+
+    def _pip_failed(self, result: Result) -> Failed:
+        text = result.out + result.err
+        if any(line in text for line in NO_INDEX):
+            return self._failed(
+                "the server cannot reach its Python package index",
+                "Look at the server's network, proxy and pip configuration: sudo pip config list",
+                result,
+                "no_package_index",
+            )
+        hint = "Has every requirement a hash, and a wheel for this server's Python and processor?"
+        return self._failed("pip could not install the requirements of %s" % self.name, hint, result)
+
+    def _failed(self, message: str, hint: str, result: Result, reason: str = "") -> Failed:
+        return Failed(
+            message, hint, tail=result.tail(), argv=result.argv, exit_code=result.exit_code, reason=reason
+        )
