@@ -35,7 +35,7 @@ from hostwright.inventory.frozen import FrozenDict, Settings
 from hostwright.inventory.secret import Secret
 from hostwright.inventory.written import describe
 
-GIT_URL = re.compile(r"[a-z][a-z0-9+.-]*://|[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9_.-]+:")
+GIT_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9_.-]+:")
 
 
 def _check_source(value: str, info: ValidationInfo) -> str:
@@ -46,14 +46,14 @@ def _check_source(value: str, info: ValidationInfo) -> str:
             raise ValueError(f"expected a path or a git URL, {describe(value)}")
         return str(controller_path(value, info))
     scheme, separator, rest = value.partition("://")
-    if separator and scheme not in ("https", "ssh", "file"):
-        raise ValueError(f"expected https://, ssh://, git@host:path or file://, {describe(value)}")
     login = rest.partition("/")[0].rpartition("@")[0]
-    if login and (scheme == "https" or ":" in login):  # not shown: it is a secret
+    if login and (scheme.startswith("http") or ":" in login):  # not shown: it is a secret
         raise ValueError(
             "holds a password or token, which process lists would show: use a deploy key with git@host:path"
         )
-    if re.search(r"\s", value) or re.match(r"-|@-", rest) or (not separator and ":-" in value):
+    if separator and scheme not in ("https", "ssh", "file"):
+        raise ValueError(f"expected https://, ssh://, git@host:path or file://, {describe(value)}")
+    if re.search(r"\s", value) or re.match(r"-|[^/]*@-", rest) or (not separator and ":-" in value):
         raise ValueError(f"expected a git URL, {describe(value)}")
     return value
 
