@@ -76,6 +76,7 @@ def ensure_base(suite: str, say: Callable[[str], None], in_use: Callable[[], Ite
             aside = CACHE / f".building-{name}"
             say(f"building a base system, {distribution} {suite}: about half a minute, once")
             _build(aside, suite, chosen, surroundings, distribution)
+            run("sync", "--file-system", str(aside))  # what is trusted later must be on the disk first
             aside.rename(ready)
             _prune(suite, {name, *in_use()})
         os.utime(ready)

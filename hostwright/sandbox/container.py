@@ -117,9 +117,11 @@ class Container:
             SandboxError: not in time, or it stopped; the console's last lines are the evidence.
         """
         deadline = time.monotonic() + seconds
-        reason = "no process"
+        problem = f"took longer than {seconds:g} s to boot"
+        reason = ""
         while time.monotonic() < deadline:
             if not self.cgroup.pids():
+                problem = "stopped while it booted"
                 break
             if _has_banner(server.address):
                 reason = _login(server)
@@ -128,12 +130,8 @@ class Container:
             else:
                 reason = f"nothing answers at {server.address} port 22"
             time.sleep(0.05)
-        raise SandboxError(
-            f"did not come up in {seconds:g} s: {reason}",
-            host=self.hostname,
-            evidence=self.console_tail(),
-            hint=f"The whole console: {self.console}",
-        )
+        seen = [*self.console_tail(), *([reason] if reason else [])]
+        raise SandboxError(problem, host=self.hostname, evidence=seen)
 
     def execute(
         self, argv: Sequence[str], timeout: float, stdin: str | None = None

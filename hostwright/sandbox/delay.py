@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import SandboxError
 from .command import run
 from .locks import try_lock
-from .network import INTERFACES, remove_interface
+from .network import has_interface, remove_interface
 from .registry import STATE, Checkout, registry_locked
 
 NAMESPACES = Path("/run/netns")
@@ -82,7 +82,7 @@ class _Slot:
         if (NAMESPACES / self.namespace).exists():
             run("ip", "netns", "delete", self.namespace)
         deadline = time.monotonic() + PATIENCE
-        while (INTERFACES / self.here).exists() and time.monotonic() < deadline:
+        while has_interface(self.here) and time.monotonic() < deadline:
             time.sleep(0.01)
         remove_interface(self.here)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from ..errors import SandboxError
 from .command import run, succeeds
 from .registry import Checkout
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
-INTERFACES = Path("/sys/class/net")
 
 
 def routes() -> list[IPv4Network]:
@@ -23,7 +24,7 @@ def routes() -> list[IPv4Network]:
 def ensure_network(checkout: Checkout) -> None:
     """Makes bridge, translation and forwarding of a checkout when missing. Under the registry's lock."""
     bridge = checkout.bridge
-    if not (INTERFACES / bridge).exists():
+    if not has_interface(bridge):
         run("ip", "link", "add", bridge, "type", "bridge")
     run("ip", "addr", "replace", f"{checkout.gateway}/{checkout.servers.prefixlen}", "dev", bridge)
     run("ip", "link", "set", bridge, "up")
@@ -41,10 +42,15 @@ def remove_network(checkout: Checkout) -> None:
     _close_forwarding(checkout.bridge)
 
 
+def has_interface(name: str) -> bool:
+    """Whether this machine has an interface called `name`."""
+    return any(name == there for _, there in socket.if_nameindex())
+
+
 def remove_interface(name: str) -> None:
     """Deletes an interface, its other end with it, unless it is gone."""
-    if (INTERFACES / name).exists() and not succeeds("ip", "link", "delete", name):
-        assert not (INTERFACES / name).exists(), f"interface {name} cannot be deleted"  # noqa: S101
+    if has_interface(name) and not succeeds("ip", "link", "delete", name) and has_interface(name):
+        raise SandboxError(f"interface {name} cannot be deleted")
 
 
 def ruleset(checkout: Checkout) -> str:

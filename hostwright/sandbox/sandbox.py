@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import SandboxError
 from . import store
 from .base import ensure_base, machine_release
-from .identity import ensure_identity, remove_identity
+from .identity import ensure_identity
 from .locks import locked, try_lock
 from .model import Server, check_name
 from .network import ensure_network, routes
@@ -27,6 +27,20 @@ AT_ONCE = 4  # servers booted at the same time; more only compete for the machin
 
 def _silent(_: str) -> None:
     """What `say` is when nobody listens."""
+
+
+@contextmanager
+def _working_on(place: Place) -> Iterator[None]:
+    """Holds the lock of a server that another run may remove while we wait for it."""
+    try:
+        held = try_lock(place.lock, wait=True)
+    except FileNotFoundError as error:
+        raise SandboxError("was just removed by another run", host=place.folder.name) from error
+    try:
+        yield
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 class Sandbox:
@@ -71,6 +85,7 @@ class Sandbox:
         with registry_locked() as registry:
             store.sweep(registry)
             checkout = registry.add(self.checkout, routes())
+            (STATE / checkout.id).mkdir(exist_ok=True)
             key = ensure_identity(self.checkout)
             ensure_network(checkout)
             made = {name: self._claim(registry, replace(new, name=name), suite) for name in wanted}
@@ -115,22 +130,19 @@ class Sandbox:
                 job.result()
         with registry_locked() as registry:
             store.sweep(registry)
-            checkout = registry.checkouts.get(str(self.checkout))
-            if checkout is None or not any(store.places(checkout)):
-                remove_identity(self.checkout)
 
     def crash(self, name: str) -> None:
         """Cuts a server's power: its init is killed with all its processes; what is on its disk stays."""
         require()
         place, record = self._find(name)
-        with locked(place.lock):
+        with _working_on(place):
             place.container(record).power_cut()
 
     def start(self, name: str) -> Server:
         """Boots a server that is down and waits until it takes logins; one that runs is left alone."""
         require()
         place, record = self._find(name)
-        with locked(place.lock):
+        with _working_on(place):
             if not place.ready.exists():
                 raise SandboxError("was never finished", host=name, hint=f"./run sandbox.down {name}")
             if not place.server(record).running:

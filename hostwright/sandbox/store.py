@@ -14,7 +14,7 @@ from .cgroup import Cgroup
 from .container import Container
 from .delay import path_locks, sweep_paths
 from .disk import Disk
-from .identity import private_key
+from .identity import private_key, remove_identity
 from .locks import try_lock
 from .model import Server
 from .network import remove_network
@@ -186,7 +186,9 @@ def remove_unless_held(place: Place) -> None:
 
 
 def clear_checkout(checkout: Checkout) -> None:
-    """Takes network and folders of a checkout away when nothing uses them. Under the registry's lock."""
-    if not any(places(checkout)) and not any(path_locks(checkout)):
+    """Takes network, key and folders of a checkout away when nothing uses them. Under the registry's lock."""
+    folder = STATE / checkout.id
+    if folder.is_dir() and not any(places(checkout)) and not any(path_locks(checkout)):
         remove_network(checkout)
-        shutil.rmtree(STATE / checkout.id, ignore_errors=True)
+        remove_identity(Path(checkout.path))
+        shutil.rmtree(folder)  # last: it is how the next run knows that the rest is there
