@@ -10,7 +10,18 @@ from hostwright.remote.resources.packages import Packages, Upgrade
 from hostwright.remote.resources.timezone import Timezone
 
 # what every app needs on the server: its Python, git to fetch it, nginx in front of it
-PACKAGES = ("ca-certificates", "curl", "git", "iproute2", "nginx", "openssh-client", "python3", "python3-dev", "python3-venv", "tzdata")
+PACKAGES = (
+    "ca-certificates",
+    "curl",
+    "git",
+    "iproute2",
+    "nginx",
+    "openssh-client",
+    "python3",
+    "python3-dev",
+    "python3-venv",
+    "tzdata",
+)
 
 
 def base(host: Host) -> list[Resource]:

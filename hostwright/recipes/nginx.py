@@ -40,5 +40,11 @@ def nginx(apps: Sequence[App], render: Render) -> list[Resource]:
 
 def _file(path: str, content: str, app: str = "", yields: bool = False) -> File:
     return File(
-        name=path, content=content, app=app, notify=(RELOAD.name,), validate=TEST, conditional=True, yields=yields
+        name=path,
+        content=content,
+        app=app,
+        notify=(RELOAD.name,),
+        validate=TEST,
+        conditional=True,
+        yields=yields,
     )

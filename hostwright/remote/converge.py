@@ -37,7 +37,14 @@ class Converge:
     """
 
     def __init__(
-        self, catalog: Catalog, system: System, records: Records, run: Run, *, apply: bool, show_diff: bool = False
+        self,
+        catalog: Catalog,
+        system: System,
+        records: Records,
+        run: Run,
+        *,
+        apply: bool,
+        show_diff: bool = False,
     ) -> None:
         self.catalog = catalog
         self.system = system
@@ -72,7 +79,10 @@ class Converge:
         if self.apply:
             self.records.save()
         outcome = "cancelled" if cancelled else "failed" if self.counts["failed"] else "done"
-        return events.RunFinished(outcome, self.run.seconds, **self.counts)
+        c = self.counts
+        return events.RunFinished(
+            outcome, self.run.seconds, c["changed"], c["unchanged"], c["failed"], c["skipped"], c["unknown"]
+        )
 
     # -- one resource ------------------------------------------------------------------------------------
 
@@ -117,7 +127,8 @@ class Converge:
         left = diff(desired, resource.read(self.system))
         if left:
             raise Failed(
-                "it was applied, but %s is %r instead of %r" % (left[0].attribute, left[0].before, left[0].after),
+                "it was applied, but %s is %r instead of %r"
+                % (left[0].attribute, left[0].before, left[0].after),
                 "Something on the server changes it back; look for another tool that manages it.",
             )
         self.records.claim(resource, desired)
@@ -142,9 +153,7 @@ class Converge:
             fields = {"hint": error.hint}
         else:
             message = explain(error)
-        self.run.emit(
-            events.ResourceFailed(id, title, message, time.monotonic() - start, **fields)
-        )
+        self.run.emit(events.ResourceFailed(id, title, message, time.monotonic() - start, **fields))
 
     # -- what left the catalog -----------------------------------------------------------------------------
 
@@ -157,7 +166,9 @@ class Converge:
             if self.apply:
                 try:
                     if kind == "unit":
-                        self.system.run(("systemctl", "disable", "--now", "--", name), timeout=120, check=False)
+                        self.system.run(
+                            ("systemctl", "disable", "--now", "--", name), timeout=120, check=False
+                        )
                     else:
                         self.system.unlink(name)
                 except OSError as error:
@@ -187,8 +198,13 @@ class Converge:
                 self._count("failed")
                 self.run.emit(
                     events.ResourceFailed(
-                        "handler:" + handler.name, handler.name, error.reason, time.monotonic() - start,
-                        error.argv, error.exit_code, error.tail,
+                        "handler:" + handler.name,
+                        handler.name,
+                        error.reason,
+                        time.monotonic() - start,
+                        error.argv,
+                        error.exit_code,
+                        error.tail,
                         "It stays pending: the next run tries again.",
                     )
                 )
@@ -211,7 +227,9 @@ class Converge:
     def nothing_to_do(self) -> bool:
         """True after a dry run that found everything as it should be."""
         c = self.counts
-        return not (c["changed"] or c["unknown"] or c["failed"] or self.records.pending() or self.records.unsaved)
+        return not (
+            c["changed"] or c["unknown"] or c["failed"] or self.records.pending() or self.records.unsaved
+        )
 
     def _count(self, outcome: str) -> None:
         self.counts[outcome] += 1

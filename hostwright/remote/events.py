@@ -6,30 +6,23 @@ that. Numbers carry their unit in the name. `t` is seconds since the run began, 
 
 from __future__ import annotations
 
+from .event import Event, from_wire
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Mapping, Optional, Sequence
+    from typing import Any, Mapping, Optional, Sequence
 
     Diff = Sequence[Mapping[str, Any]]
 
-
-class Event:
-    """Base of all events."""
-
-    event: ClassVar[str] = ""
-    t: float = 0.0
-
-    def to_wire(self) -> dict[str, Any]:
-        """The event as a JSON object."""
-        return {"event": self.event, **vars(self)}
-
-    def __repr__(self) -> str:
-        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % kv for kv in vars(self).items()))
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment]
+# fmt: off
+__all__ = [
+    "AgentNeeded", "Answered", "Attached", "Event", "HandlerRan", "Hello",
+    "Noticed", "Output", "ResourceChanged", "ResourceFailed", "ResourceSkipped", "ResourceStarted",
+    "ResourceUnchanged", "ResourceUnknown", "RunFinished", "RunStarted", "SourceNeeded", "SourceReady",
+    "StepFailed", "StepFinished", "StepStarted", "Waited",
+    "from_wire",
+]
+# fmt: on
 
 
 class Hello(Event):
@@ -79,7 +72,9 @@ class RunStarted(Event):
 
     event = "run_started"
 
-    def __init__(self, run: str, action: str, project: str, by: str, began: float, apply: bool, total: int) -> None:
+    def __init__(
+        self, run: str, action: str, project: str, by: str, began: float, apply: bool, total: int
+    ) -> None:
         self.run = run
         self.action = action
         self.project = project
@@ -203,7 +198,9 @@ class StepFinished(Event):
 
     event = "step_finished"
 
-    def __init__(self, step: str, detail: str, seconds: float, data: Optional[Mapping[str, Any]] = None) -> None:
+    def __init__(
+        self, step: str, detail: str, seconds: float, data: Optional[Mapping[str, Any]] = None
+    ) -> None:
         self.step = step
         self.detail = detail
         self.seconds = seconds
@@ -317,26 +314,3 @@ class RunFinished(Event):
         self.message = message
         self.state = state
         self.data = data or {}
-
-
-def _subclasses() -> dict[str, type[Event]]:
-    return {cls.event: cls for cls in Event.__subclasses__()}
-
-
-def from_wire(fields: Mapping[str, Any]) -> Event:
-    """The typed event of a JSON object.
-
-    Raises:
-        ValueError: an unknown event or unknown fields: another protocol version.
-    """
-    values = dict(fields)
-    name, t = values.pop("event", None), values.pop("t", 0.0)
-    cls = _subclasses().get(str(name))
-    if cls is None:
-        raise ValueError("unknown event %r" % name)
-    try:
-        found = cls(**values)
-    except TypeError as error:
-        raise ValueError("%s: %s" % (name, error)) from error
-    found.t = t
-    return found

@@ -32,6 +32,7 @@ class Redact:
         self._values = [json.dumps(part)[1:-1].encode() for part in usable]
 
     def __call__(self, line: bytes) -> bytes:
+        """The line with *** in place of what is secret."""
         for value in self._values:
             line = line.replace(value, b"***")
         return line

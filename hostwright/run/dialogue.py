@@ -80,7 +80,8 @@ class Dialogue:
         self._greeted = True
         if hello.protocol != wire.PROTOCOL:
             raise ProtocolError(
-                f"the agent speaks protocol {hello.protocol}, this hostwright {wire.PROTOCOL}", host=self._host
+                f"the agent speaks protocol {hello.protocol}, this hostwright {wire.PROTOCOL}",
+                host=self._host,
             )
         system, like = str(hello.facts.get("os_id")), str(hello.facts.get("os_like"))
         if not {system, *like.split()} & {"debian", "ubuntu"}:

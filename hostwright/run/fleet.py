@@ -17,7 +17,7 @@ from hostwright.transport.base import Channel, PythonMissing, Transport
 from hostwright.transport.bundle import agent
 
 Connect = Callable[[Host], Transport]
-RequestFor = Callable[[Host], dict[str, Any]]
+RequestFor = Callable[[Host, Transport], dict[str, Any]]
 AnswerFor = Callable[[Host, events.Event], Iterable[bytes]]
 # what a thread tells the main thread: an event, an error, or None when it is done
 Message = tuple[str, events.Event | HostwrightError | None]
@@ -72,7 +72,7 @@ class Fleet:
         """Run the request on every host and report.
 
         Args:
-            request_for: the request of a host, made while its connection is being opened.
+            request_for: the request of a host, made when its connection is open.
             answer: frames for an agent's question.
             on_missing_python: called when the server has no Python; True when it has one now.
             report: goes on counting in this one.
@@ -148,14 +148,16 @@ class Fleet:
         try:
             transport = self._connect(host)
             try:
-                self._speak(worker, transport, request_for(host), emit, answer, on_missing_python)
+                self._speak(worker, transport, request_for(host, transport), emit, answer, on_missing_python)
             finally:
                 transport.close()
         except HostwrightError as error:
             error.host = error.host or host.name
             self._messages.put((host.name, error))
         except Exception as error:  # a bug of ours must not leave the main thread waiting
-            problem = HostwrightError(f"{type(error).__name__}: {error}", host=host.name, hint="This is a bug.")
+            problem = HostwrightError(
+                f"{type(error).__name__}: {error}", host=host.name, hint="This is a bug."
+            )
             problem.__cause__ = error
             self._messages.put((host.name, problem))
         finally:
@@ -186,5 +188,3 @@ class Fleet:
                 with worker.lock:
                     worker.channel = None
                 channel.close()
-
-

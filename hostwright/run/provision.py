@@ -31,16 +31,12 @@ def provision(
     """
     fleet = Fleet(hosts, logins.connect, output)
 
-    def request_for(host: Host) -> dict[str, Any]:
+    def request_for(host: Host, transport: Transport) -> dict[str, Any]:
         from hostwright.recipes.provision import catalog
         from hostwright.recipes.render import renderer
 
-        public_key = ""
-        if host.bootstrap_user:
-            from hostwright.transport.keys import public_key as of
-
-            public_key = of(host)
-        wanted = catalog(inventory, host, renderer(inventory.path.parent), public_key)
+        public_key = transport.public_key if host.bootstrap_user else ""
+        wanted = catalog(inventory, host, renderer(inventory.base), public_key)
         return request(
             "provision",
             inventory.project,
@@ -85,7 +81,9 @@ def prove(hosts: Sequence[Host], logins: Logins, output: Output, report: Report)
             finally:
                 transport.close()
             if answer != b"0":
-                raise HostwrightError(f"sudo did not make {host.user} root: {answer.decode(errors='replace')}")
+                raise HostwrightError(
+                    f"sudo did not make {host.user} root: {answer.decode(errors='replace')}"
+                )
         except HostwrightError as error:
             error.host = host.name
             error.hint = f"{host.bootstrap_user} still works; run provision again."

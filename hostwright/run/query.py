@@ -68,6 +68,6 @@ def query(
     """
     answers = Answers(output)
     report = Fleet(hosts, logins.connect, answers).run(
-        lambda host: request(action, project, action, apply=False, **fields(host))
+        lambda host, _: request(action, project, action, apply=False, **fields(host))
     )
     return answers, report

@@ -23,6 +23,13 @@ ns = Collection(
 ns.add_collection(Collection("inventory", project.schema))
 ns.add_collection(
     Collection(
-        "sandbox", sandbox.up, sandbox.list_, sandbox.ssh, sandbox.exec_, sandbox.crash, sandbox.start, sandbox.down
+        "sandbox",
+        sandbox.up,
+        sandbox.list_,
+        sandbox.ssh,
+        sandbox.exec_,
+        sandbox.crash,
+        sandbox.start,
+        sandbox.down,
     )
 )

@@ -75,7 +75,11 @@ class Demo:
             f"\nThe app is live: http://{address}/   (its API: http://{address}/docs)\n"
             f"Look around:     ./run status --inventory {inventory}\n"
             f"                 ./run logs --inventory {inventory}\n"
-            + ("                 ./run sandbox.ssh demo\nThrow it away:   ./run sandbox.down demo" if not host else "")
+            + (
+                "                 ./run sandbox.ssh demo\nThrow it away:   ./run sandbox.down demo"
+                if not host
+                else ""
+            )
         )
         return 0
 
@@ -99,7 +103,9 @@ class Demo:
             (server,) = box.up("demo", say=self.say)
             forget(server)
             address, user, port = server.address, "ubuntu", 22
-            extra = f"    identity_file: {server.identity_file}\n    host_key: {host_key(server.known_hosts)}\n"
+            extra = (
+                f"    identity_file: {server.identity_file}\n    host_key: {host_key(server.known_hosts)}\n"
+            )
         text = INVENTORY.format(greeting="Hello from Hostwright", address=address, user=user, port=port)
         self.inventory.write_text(text + extra, encoding="utf-8")
         return address

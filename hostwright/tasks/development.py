@@ -65,7 +65,11 @@ def test(c: Context, unit: bool = False, select: str | None = None, debug: bool 
 
 @task(
     auto_shortflags=False,
-    help={"host": "Use this server, [user@]address[:port], instead of a throw-away one.", "identity": frame.HELP["identity"], **DEBUG},
+    help={
+        "host": "Use this server, [user@]address[:port], instead of a throw-away one.",
+        "identity": frame.HELP["identity"],
+        **DEBUG,
+    },
 )
 def demo(c: Context, host: str | None = None, identity: str | None = None, debug: bool = False) -> None:
     """Boot a throw-away server, provision it, deploy app/, verify, change, deploy again, roll back."""

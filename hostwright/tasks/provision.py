@@ -33,7 +33,13 @@ def provision(
         check = check or session.dry
         session.begin(hosts, "provision")
         report = run(
-            session.inventory, hosts, session.logins, session.output, apply=not check, diff=diff, wait=session.wait(wait)
+            session.inventory,
+            hosts,
+            session.logins,
+            session.output,
+            apply=not check,
+            diff=diff,
+            wait=session.wait(wait),
         )
         session.finish(report, then="Ready. Next: inv deploy" if not check else "")
 

@@ -52,20 +52,28 @@ def forget(server: Server) -> None:
     """A throw-away server's key must not stay behind in ~/.ssh/known_hosts: its address comes again."""
     known = Path("~/.ssh/known_hosts").expanduser()
     if known.is_file():
-        subprocess.run(("ssh-keygen", "-q", "-R", server.address, "-f", str(known)), capture_output=True, check=False)
+        subprocess.run(
+            ("ssh-keygen", "-q", "-R", server.address, "-f", str(known)), capture_output=True, check=False
+        )
 
 
 def show(server: Server) -> None:
     """A server in one line, and how to get in."""
     state = "running" if server.running else "stopped"
-    print(f"{server.name:12} {server.address:16} {server.suite:9} {state:8} ubuntu@{server.address} --identity {server.identity_file}")
+    print(
+        f"{server.name:12} {server.address:16} {server.suite:9} {state:8} ubuntu@{server.address} --identity {server.identity_file}"
+    )
 
 
 @task(
     auto_shortflags=False,
     positional=["name"],
     optional=[],
-    help={"name": "Names, comma separated (default: web1).", "suite": "bookworm, trixie, ... (default: this machine's).", **DEBUG},
+    help={
+        "name": "Names, comma separated (default: web1).",
+        "suite": "bookworm, trixie, ... (default: this machine's).",
+        **DEBUG,
+    },
 )
 def up(c: Context, name: str = "web1", suite: str | None = None, debug: bool = False) -> None:
     """Boot throw-away servers."""
@@ -85,7 +93,9 @@ def list_(c: Context, debug: bool = False) -> None:
             show(server)
 
 
-@task(auto_shortflags=False, positional=["name"], help={"name": "Server.", "user": "ubuntu or root.", **DEBUG})
+@task(
+    auto_shortflags=False, positional=["name"], help={"name": "Server.", "user": "ubuntu or root.", **DEBUG}
+)
 def ssh(c: Context, name: str = "web1", user: str = "ubuntu", debug: bool = False) -> None:
     """A shell on a server."""
     with frame.errors(debug):
@@ -109,7 +119,9 @@ def start(c: Context, name: str = "web1", debug: bool = False) -> None:
         show(sandbox().get(name))
 
 
-@task(auto_shortflags=False, positional=["name"], help={"name": "Names, comma separated; none: all.", **DEBUG})
+@task(
+    auto_shortflags=False, positional=["name"], help={"name": "Names, comma separated; none: all.", **DEBUG}
+)
 def down(c: Context, name: str = "", debug: bool = False) -> None:
     """Throw servers away."""
     with frame.errors(debug):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from invoke.context import Context
 
@@ -32,7 +32,13 @@ class Session:
     """
 
     def __init__(
-        self, c: Context, *, inventory: str | None, identity: str | None = None, as_json: bool = False, debug: bool = False
+        self,
+        c: Context,
+        *,
+        inventory: str | None,
+        identity: str | None = None,
+        as_json: bool = False,
+        debug: bool = False,
     ) -> None:
         self.dry = bool(c.config.run.dry)
         self._inventory_name = inventory
@@ -46,7 +52,9 @@ class Session:
         self._errors.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._output is not None:
             self._output.close()
         self._errors.__exit__(kind, error, trace)
@@ -63,10 +71,10 @@ class Session:
         if self._loaded is None:
             from hostwright.inventory import load
 
-            self._loaded = load(frame.find_inventory(self._inventory_name, os.environ))
+            self._loaded = load(frame.find_inventory(self._inventory_name, os.environ), os.environ)
         return self._loaded
 
-    def hosts(self, spec: Sequence[str] | None, *, purpose: str, app: str | None = None) -> list[Host]:
+    def hosts(self, spec: Sequence[str] | None, *, purpose: Literal["provision", "deploy"], app: str | None = None) -> list[Host]:
         """The hosts a user named, or those a command means when none was.
 
         Raises:
@@ -135,5 +143,3 @@ class Session:
             print(then)
         frame.end(report.exit_code)
 
-
-Answer = dict[str, Any]

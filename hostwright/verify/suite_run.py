@@ -67,7 +67,9 @@ class Plugin:
             ids = [f"{host.name}|{app.name}" for host, app in pairs]
             metafunc.parametrize(("server", "app"), pairs, ids=ids, scope="session")
         elif wanted & {"host", "server"}:
-            metafunc.parametrize("server", self.hosts, ids=[host.name for host in self.hosts], scope="session")
+            metafunc.parametrize(
+                "server", self.hosts, ids=[host.name for host in self.hosts], scope="session"
+            )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One line for each assertion."""
@@ -80,8 +82,7 @@ class Plugin:
         found = Outcome(host, f"{app}: {what}" if app else what, report.outcome, evidence, report.duration)
         self.outcomes.append(found)
         if self.as_json:
-            line = {"event": "verified", **vars(found)}
-            print(json.dumps(line), file=self.stream, flush=True)
+            print(json.dumps({"event": "verified", **vars(found)}), file=self.stream, flush=True)
             return
         mark = {"passed": "ok", "skipped": "--"}.get(found.outcome, "FAILED")
         print(f"  {mark:6} {host:12} {found.what}", file=self.stream, flush=True)
@@ -102,7 +103,12 @@ def assertion_lines(text: str, most: int = 12) -> list[str]:
 
 
 def verify(
-    inventory: Inventory, hosts: Sequence[Host], connect: Connect, *, as_json: bool = False, stream: TextIO | None = None
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    connect: Connect,
+    *,
+    as_json: bool = False,
+    stream: TextIO | None = None,
 ) -> int:
     """Run the suite, and the project's own tests in tests/server/ beside the inventory.
 
@@ -123,8 +129,24 @@ def verify(
     plugin = Plugin(inventory, hosts, connect, stream or sys.stdout, as_json)
     own = inventory.path.parent / "tests" / "server"
     places = [str(SUITE), *([str(own)] if own.is_dir() else [])]
-    quiet = ["-p", "no:testinfra", "-p", "no:pytest11.testinfra", "-p", "no:cacheprovider", "-p", "no:terminal"]
-    options = ["-c", str(SUITE / "pytest.ini"), "--rootdir", str(SUITE), "--import-mode=importlib", "--tb=short"]
+    quiet = [
+        "-p",
+        "no:testinfra",
+        "-p",
+        "no:pytest11.testinfra",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:terminal",
+    ]
+    options = [
+        "-c",
+        str(SUITE / "pytest.ini"),
+        "--rootdir",
+        str(SUITE),
+        "--import-mode=importlib",
+        "--tb=short",
+    ]
     fixtures.PLUGIN.set(plugin)
     try:
         code = pytest.main([*places, *options, *quiet[:6]], plugins=[plugin, fixtures, fixtures.Silence()])
@@ -133,7 +155,9 @@ def verify(
     failed = sum(outcome.outcome == "failed" for outcome in plugin.outcomes)
     passed = sum(outcome.outcome == "passed" for outcome in plugin.outcomes)
     if as_json:
-        print(json.dumps({"event": "verify_finished", "passed": passed, "failed": failed}), file=plugin.stream)
+        print(
+            json.dumps({"event": "verify_finished", "passed": passed, "failed": failed}), file=plugin.stream
+        )
     else:
         print(f"\n{passed} assertions hold, {failed} do not.", file=plugin.stream)
     return 0 if code == 0 and passed and not failed else 1

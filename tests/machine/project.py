@@ -55,7 +55,9 @@ class Project:
         self.name, self.app = name, app
         (self.home / ".ssh").mkdir(parents=True)
         self.folder.mkdir()
-        shutil.copytree(ROOT / "app", self.folder / "app", ignore=shutil.ignore_patterns("__pycache__", "tests"))
+        shutil.copytree(
+            ROOT / "app", self.folder / "app", ignore=shutil.ignore_patterns("__pycache__", "tests")
+        )
         (self.folder / "tasks.py").write_text("from hostwright.tasks import ns\n")
         self.write_inventory()
         self.git("init", "--quiet", "--initial-branch=main")
@@ -66,8 +68,12 @@ class Project:
     def write_inventory(self, user: str = "ubuntu", domains: str = "") -> None:
         line = f"    domains: [{domains}]\n" if domains else ""
         text = INVENTORY.format(
-            project=self.name, app=self.app, user=user, identity=self.server.identity_file,
-            address=self.server.address, domains=line,
+            project=self.name,
+            app=self.app,
+            user=user,
+            identity=self.server.identity_file,
+            address=self.server.address,
+            domains=line,
         )
         (self.folder / "inventory.yaml").write_text(text)
 
@@ -102,14 +108,29 @@ class Project:
 
     def environ(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in ("SSH_AUTH_SOCK", "CI")}
-        return {**kept, "HOME": str(self.home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **more}
+        return {
+            **kept,
+            "HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **more,
+        }
 
-    def inv(self, *argv: str, code: int | None = 0, timeout: float = 300, prefix: tuple[str, ...] = ()) -> Done:
+    def inv(
+        self, *argv: str, code: int | None = 0, timeout: float = 300, prefix: tuple[str, ...] = ()
+    ) -> Done:
         """Run a command and insist on its exit code (None: any)."""
         began = time.monotonic()
         done = subprocess.run(
-            (*prefix, *self.argv(*argv)), cwd=self.folder, env=self.environ(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
+            (*prefix, *self.argv(*argv)),
+            cwd=self.folder,
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         result = Done(argv, done.returncode, done.stdout, time.monotonic() - began)
         assert code is None or result.code == code, str(result)
@@ -119,8 +140,14 @@ class Project:
     def started(self, *argv: str) -> Iterator[subprocess.Popen[str]]:
         """A command in the background, killed at the end of the block if it still runs."""
         process = subprocess.Popen(
-            self.argv(*argv), cwd=self.folder, env=self.environ(PYTHONUNBUFFERED="1"), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            self.argv(*argv),
+            cwd=self.folder,
+            env=self.environ(PYTHONUNBUFFERED="1"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         try:
             yield process
@@ -136,7 +163,10 @@ class Project:
         header = ("-H", f"Host: {host}") if host else ()
         url = f"http://{self.server.address}{path}"
         done = subprocess.run(
-            ("curl", "-sS", "-m", "10", "-w", "\n%{http_code}", *header, url), capture_output=True, text=True, check=False
+            ("curl", "-sS", "-m", "10", "-w", "\n%{http_code}", *header, url),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         body, _, status = done.stdout.rpartition("\n")
         return int(status or 0), body

@@ -44,7 +44,9 @@ def test_wrong_inventory(tmp_path: Path, server: Server) -> None:
     shop.edit_inventory("requirements:", "requirement:")
     shop.edit_inventory("apps: [hello]", "apps: [hello], port: 22a")
     said = shop.inv("provision", code=2).out
-    assert re.search(r'inventory\.yaml:\d+:\d+ +apps\.hello\.requirement: unknown key.*"requirements"', said), said
+    assert re.search(
+        r'inventory\.yaml:\d+:\d+ +apps\.hello\.requirement: unknown key.*"requirements"', said
+    ), said
     assert re.search(r'inventory\.yaml:\d+:\d+ +hosts\.web1\.port: expected an integer.*"22a"', said), said
     assert "2 problems, nothing was contacted" in said
 
@@ -68,7 +70,10 @@ def test_bad_releases_leave_the_old_one_serving(tmp_path: Path, sandbox: Sandbox
     # a health check that fails: the app answers 500
     main = shop.folder / "app" / "main.py"
     text = main.read_text()
-    main.write_text(text + '\n@app.middleware("http")\nasync def broken(request, call_next):\n    raise RuntimeError("boom 42")\n')
+    main.write_text(
+        text
+        + '\n@app.middleware("http")\nasync def broken(request, call_next):\n    raise RuntimeError("boom 42")\n'
+    )
     shop.edit_inventory("timeout: 20", "timeout: 5")
     shop.commit("broken at run time")
     said = shop.inv("deploy", code=6).out
@@ -95,7 +100,7 @@ def test_bad_releases_leave_the_old_one_serving(tmp_path: Path, sandbox: Sandbox
     requirements.write_text(kept)
 
     # a release command that fails
-    shop.edit_inventory("    env:", '    release_command: "python -c \'raise SystemExit(3)\'"\n    env:')
+    shop.edit_inventory("    env:", "    release_command: \"python -c 'raise SystemExit(3)'\"\n    env:")
     shop.change("with a release command")
     said = shop.inv("deploy", code=1).out
     assert re.search(r"exit code 3", said), said
@@ -109,8 +114,12 @@ def test_full_disk(tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer) 
     shop.inv("provision")
     shop.inv("deploy")
     good = shop.curl("/version")
-    sh(sandbox, server, "fallocate -l $(( $(df --output=avail -B1 / | tail -1) - 2000000 )) /root/ballast || "
-       "dd if=/dev/zero of=/root/ballast bs=1M 2>/dev/null || true")
+    sh(
+        sandbox,
+        server,
+        "fallocate -l $(( $(df --output=avail -B1 / | tail -1) - 2000000 )) /root/ballast || "
+        "dd if=/dev/zero of=/root/ballast bs=1M 2>/dev/null || true",
+    )
     sh(sandbox, server, "dd if=/dev/zero of=/root/ballast2 bs=4k 2>/dev/null || true")
     shop.change()
     said = shop.inv("deploy", code=1).out

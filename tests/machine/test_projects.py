@@ -16,7 +16,7 @@ from hostwright.sandbox import Sandbox
 from .conftest import FreshServer
 from .project import ROOT, Project, sh
 
-FLASK = '''\
+FLASK = """\
 from flask import Flask
 
 app = Flask(__name__)
@@ -25,7 +25,7 @@ app = Flask(__name__)
 @app.get("/")
 def index():
     return "a foreign app"
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     subprocess.run(
         (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), str(ROOT)),
-        check=True, timeout=180, stdin=subprocess.DEVNULL,
+        check=True,
+        timeout=180,
+        stdin=subprocess.DEVNULL,
     )
     assert (folder / "hostwright" / "_data" / "templates" / "nginx").is_dir()
     return folder
@@ -55,7 +57,12 @@ def test_a_foreign_repository(tmp_path: Path, fresh_server: FreshServer, install
     # there is no tasks.py yet, so not `inv`: the package's own command, which is the same program
     done = subprocess.run(
         (sys.executable, "-m", "hostwright", "init"),
-        cwd=shop.folder, env=shop.environ(), capture_output=True, text=True, check=False, timeout=60,
+        cwd=shop.folder,
+        env=shop.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (shop.folder / "tasks.py").is_file()
@@ -100,7 +107,9 @@ def test_two_projects_on_one_server(tmp_path: Path, sandbox: Sandbox, fresh_serv
     assert one.curl("/health", host="alpha.example.com")[0] == 200
 
 
-def test_edits_by_hand_and_changed_templates(tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer) -> None:
+def test_edits_by_hand_and_changed_templates(
+    tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer
+) -> None:
     server = fresh_server("drift")
     shop = Project(tmp_path, server)
     shop.inv("provision")

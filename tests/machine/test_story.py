@@ -21,7 +21,9 @@ def test_provision_deploy_verify_change_roll_back(
     server = fresh_server("story", suite=suite)
     shop = Project(tmp_path, server)
 
-    first = shop.inv("provision", "--host", f"ubuntu@{server.address}", "--identity", str(server.identity_file))
+    first = shop.inv(
+        "provision", "--host", f"ubuntu@{server.address}", "--identity", str(server.identity_file)
+    )
     assert "Ready. Next" in first.out
     again = shop.inv("provision")
     assert re.search(r"web1 .*0 changed, \d+ unchanged", again.out), again
@@ -68,7 +70,9 @@ def _survives_reboot(shop: Project, sandbox: Sandbox, server: Server, commit: st
     assert re.search(r"0 changed", shop.inv("provision").out)
 
 
-def test_check_on_a_fresh_server_changes_nothing(tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer) -> None:
+def test_check_on_a_fresh_server_changes_nothing(
+    tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer
+) -> None:
     server = fresh_server("check")
     shop = Project(tmp_path, server)
     fingerprint = (
@@ -89,8 +93,13 @@ def test_check_without_python_installs_nothing_and_provision_does(
     tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer
 ) -> None:
     server = fresh_server("nopython")
-    sh(sandbox, server, "DEBIAN_FRONTEND=noninteractive dpkg --purge --force-depends python3-minimal python3 >/dev/null 2>&1; "
-       "rm -f /usr/bin/python3", timeout=120)
+    sh(
+        sandbox,
+        server,
+        "DEBIAN_FRONTEND=noninteractive dpkg --purge --force-depends python3-minimal python3 >/dev/null 2>&1; "
+        "rm -f /usr/bin/python3",
+        timeout=120,
+    )
     shop = Project(tmp_path, server)
     checked = shop.inv("provision", "--check", code=3)
     assert "there is no Python on this server yet" in checked.out
@@ -109,7 +118,11 @@ def test_every_kind_of_login(tmp_path: Path, sandbox: Sandbox, fresh_server: Fre
         sh(sandbox, server, "userdel -rf ubuntu; rm -f /etc/sudoers.d/*ubuntu* /etc/sudoers.d/90-*")
         shop.edit_inventory("user: ubuntu", "user: deploy, bootstrap_user: root")
     else:
-        sh(sandbox, server, "rm -f /etc/sudoers.d/*; usermod -aG sudo ubuntu; echo 'ubuntu:s3cret word' | chpasswd")
+        sh(
+            sandbox,
+            server,
+            "rm -f /etc/sudoers.d/*; usermod -aG sudo ubuntu; echo 'ubuntu:s3cret word' | chpasswd",
+        )
         shop.edit_inventory("user: ubuntu", "user: ubuntu, sudo_password: {from_env: SUDO_PW}")
         refused = shop.inv("provision", code=3)
         assert "SUDO_PW" in refused.out
@@ -121,4 +134,6 @@ def test_every_kind_of_login(tmp_path: Path, sandbox: Sandbox, fresh_server: Fre
     assert re.search(r"0 changed", shop.inv("provision").out)
     shop.inv("deploy")
     assert shop.curl("/health")[0] == 200
-    assert "s3cret word" not in sh(sandbox, server, "journalctl --no-pager | cat; cat /var/log/auth.log 2>/dev/null || true")
+    assert "s3cret word" not in sh(
+        sandbox, server, "journalctl --no-pager | cat; cat /var/log/auth.log 2>/dev/null || true"
+    )

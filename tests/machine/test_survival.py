@@ -46,8 +46,12 @@ def test_controller_killed_in_the_middle_of_apt(
 ) -> None:
     server = fresh_server("killed")
     if kill_user_processes:
-        sh(sandbox, server, "mkdir -p /etc/systemd/logind.conf.d; printf '[Login]\\nKillUserProcesses=yes\\n' > "
-           "/etc/systemd/logind.conf.d/kill.conf; systemctl restart systemd-logind")
+        sh(
+            sandbox,
+            server,
+            "mkdir -p /etc/systemd/logind.conf.d; printf '[Login]\\nKillUserProcesses=yes\\n' > "
+            "/etc/systemd/logind.conf.d/kill.conf; systemctl restart systemd-logind",
+        )
     shop = Project(tmp_path, server)
     running = lambda: sh(sandbox, server, "pgrep -x dpkg || pgrep -x apt-get || true")  # noqa: E731
     with shop.started("provision") as process:
@@ -75,16 +79,18 @@ def test_ctrl_c_stops_at_a_safe_point_and_the_next_run_completes(
     assert code == 130, said
     assert "safe point" in said
     assert re.search(r"skipped", said), said
-    sh(sandbox, server, "test -z \"$(dpkg --audit)\"")
+    sh(sandbox, server, 'test -z "$(dpkg --audit)"')
     shop.inv("provision")
     assert re.search(r"0 changed", shop.inv("provision").out)
 
 
-def test_two_runs_at_once_and_a_held_apt_lock(tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer) -> None:
+def test_two_runs_at_once_and_a_held_apt_lock(
+    tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer
+) -> None:
     server = fresh_server("two")
     shop = Project(tmp_path, server)
     hold = "import fcntl,time; f=open('/var/lib/dpkg/lock-frontend','w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(12)"
-    sh(sandbox, server, f"mkdir -p /var/lib/dpkg; setsid -f python3 -c \"{hold}\" >/dev/null 2>&1")
+    sh(sandbox, server, f'mkdir -p /var/lib/dpkg; setsid -f python3 -c "{hold}" >/dev/null 2>&1')
     with shop.started("provision") as process:
         lines = Lines(process)
         until(lambda: lines.has(r"waiting for apt"), 30, "the first run says what it waits for")

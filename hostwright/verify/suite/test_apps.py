@@ -16,8 +16,9 @@ def test_code_cannot_be_written_by_the_app(host, app):
     assert folder.is_directory
     assert folder.user == "root"
     writable = host.check_output(
-        "find %s -xdev ! -type l ( -user %s -o -perm -o=w ) -not -path '*/.cache/*' -print -quit".replace("( ", "\\( ")
-        .replace(" )", " \\)"),
+        "find %s -xdev ! -type l ( -user %s -o -perm -o=w ) -not -path '*/.cache/*' -print -quit".replace(
+            "( ", "\\( "
+        ).replace(" )", " \\)"),
         f"/srv/{app.name}",
         app.name,
     )
@@ -68,6 +69,8 @@ def test_socket_is_for_nginx_and_the_app(host, app, current):
 def test_answers_healthy_through_nginx(host, app, current):
     name = app.domains[0] if app.domains else "localhost"
     answer = host.run(
-        "curl -sS -o /dev/null -m 10 -w '%%{http_code}' -H %s %s", f"Host: {name}", f"http://127.0.0.1{app.health.path}"
+        "curl -sS -o /dev/null -m 10 -w '%%{http_code}' -H %s %s",
+        f"Host: {name}",
+        f"http://127.0.0.1{app.health.path}",
     )
     assert answer.stdout == str(app.health.expect), answer.stderr

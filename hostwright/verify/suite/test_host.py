@@ -59,7 +59,9 @@ def test_ports_for_ssh_and_http_are_open(host, listeners):
 
 def test_apps_listen_on_no_port_of_their_own(host, listeners):
     """They are reached through their Unix sockets, by nginx alone."""
-    public = [entry for entry in listeners if entry[0] not in ("127.0.0.1", "[::1]", "127.0.0.53", "127.0.0.54")]
+    public = [
+        entry for entry in listeners if entry[0] not in ("127.0.0.1", "[::1]", "127.0.0.53", "127.0.0.54")
+    ]
     assert [entry for entry in public if "gunicorn" in entry[2] or "python" in entry[2]] == []
 
 

@@ -30,7 +30,9 @@ class Machine:
     def open(self) -> LocalChannel:
         return LocalTransport().open(agent().argv(str(self.state), str(self.runtime), self.python))
 
-    def request(self, *resources: Resource, handlers: tuple[Handler, ...] = (), **fields: Any) -> dict[str, Any]:
+    def request(
+        self, *resources: Resource, handlers: tuple[Handler, ...] = (), **fields: Any
+    ) -> dict[str, Any]:
         catalog = Catalog(resources, handlers).to_wire()
         fields = {"project": "p", "what": "provision here", "inline": True, "secrets": [], **fields}
         return request("provision", catalog=catalog, total=len(resources), **fields)

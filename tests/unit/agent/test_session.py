@@ -29,8 +29,12 @@ def file(machine: Machine, content: str = "hello\n", **fields: Any) -> File:
 def slow(machine: Machine, seconds: float, name: str = "slow") -> Command:
     return Command(
         name=name,
-        argv=("python3", "-c", f"import time, pathlib; print('working', flush=True); time.sleep({seconds}); "
-              f"pathlib.Path({str(machine.root / name)!r}).touch()"),
+        argv=(
+            "python3",
+            "-c",
+            f"import time, pathlib; print('working', flush=True); time.sleep({seconds}); "
+            f"pathlib.Path({str(machine.root / name)!r}).touch()",
+        ),
         creates=str(machine.root / name),
         timeout=60,
     )
@@ -39,7 +43,11 @@ def slow(machine: Machine, seconds: float, name: str = "slow") -> Command:
 def test_apply_then_nothing_to_do(machine: Machine) -> None:
     first = machine.provision(file(machine))
     assert names(first) == [
-        "hello", "run_started", "resource_started", "resource_changed", "run_finished",
+        "hello",
+        "run_started",
+        "resource_started",
+        "resource_changed",
+        "run_finished",
     ]
     assert last(first).changed == 1
     assert (machine.root / "etc/motd").read_text() == "hello\n"
@@ -241,7 +249,11 @@ def test_worker_that_dies_is_said_to_be_lost(machine: Machine) -> None:
     pid = machine.root / "pid"
     suicide = Command(
         name="dies",
-        argv=("python3", "-c", f"import os; open({str(pid)!r}, 'w').write(str(os.getppid())); import time; time.sleep(9)"),
+        argv=(
+            "python3",
+            "-c",
+            f"import os; open({str(pid)!r}, 'w').write(str(os.getppid())); import time; time.sleep(9)",
+        ),
         creates=str(machine.root / "never"),
         timeout=60,
     )
