@@ -1,0 +1,73 @@
+"""Templates. The only module that knows Jinja2."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+
+from hostwright.errors import RenderError
+
+
+class Render(Protocol):
+    """Fills in a template."""
+
+    def __call__(self, template: str, /, **names: Any) -> str:
+        """The text of a template such as `nginx/site.conf.j2`, with these names.
+
+        Raises:
+            RenderError: no such template, it does not parse, or it uses a name nobody gave it.
+        """
+
+
+def templates() -> Path:
+    """Our own templates: in the installed package, or in the checkout."""
+    packaged = Path(str(resources.files("hostwright"))) / "_data" / "templates"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "templates"
+
+
+@cache
+def renderer(project: Path) -> Render:
+    """Renders a project's templates: its own `templates/` first, ours otherwise.
+
+    Args:
+        project: the folder that holds inventory.yaml.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([project / "templates", templates()]),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
+    )
+
+    def render(template: str, /, **names: Any) -> str:
+        from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
+
+        try:
+            return environment.get_template(template).render(**names)
+        except TemplateNotFound as error:
+            raise RenderError(f"there is no template {error.name}", hint=f"Looked in {project}/templates.") from error
+        except TemplateSyntaxError as error:
+            where = f"{error.filename or error.name}:{error.lineno}"
+            raise RenderError(f"{where}: {error.message}") from error
+        except UndefinedError as error:
+            raise RenderError(f"{place(error, template)}: {error.message}") from error
+        except TemplateError as error:
+            raise RenderError(f"{template}: {error}") from error
+
+    return render
+
+
+def place(error: BaseException, template: str) -> str:
+    """file:line of the template in which an error was raised."""
+    where, trace = template, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.endswith(".j2"):
+            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where
