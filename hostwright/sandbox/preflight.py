@@ -28,6 +28,7 @@ PROGRAMS = {
     "gpgv": "gpgv",
 }
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+CAPABILITIES = (12, 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN: linux/capability.h
 DISTRIBUTIONS = ("debian", "ubuntu")
 INSTEAD = "The same commands work on any Ubuntu or Debian VM: ./run provision --host USER@ADDRESS"
 WITH_ROOT = "Run it with sudo (sudo ./run ...), or use any VM: ./run provision --host USER@ADDRESS"
@@ -40,6 +41,7 @@ class Machine:
     Attributes:
         platform: as `sys.platform`.
         root: whether we are root.
+        capable: whether root may mount and configure networks: not in most containers.
         apt: whether it has apt-get.
         distribution: `ID` of os-release(5).
         overlay: whether its kernel has overlayfs, loaded or loadable.
@@ -49,6 +51,7 @@ class Machine:
 
     platform: str = "linux"
     root: bool = True
+    capable: bool = True
     apt: bool = True
     distribution: str = "debian"
     overlay: bool = True
@@ -66,6 +69,11 @@ def obstacle(machine: Machine) -> tuple[str, str] | None:
         return "throw-away servers are built with apt from a Debian or Ubuntu machine's own sources", INSTEAD
     if not machine.root:
         return "throw-away servers need root: for mounts, a network and a cgroup of their own", WITH_ROOT
+    if not machine.capable:
+        return (
+            "throw-away servers need mounts and a network, and this container's root may have neither",
+            "Start the container with --privileged, or use any VM: ./run provision --host USER@ADDRESS",
+        )
     if not machine.overlay:
         return "this kernel has no overlayfs, on which throw-away servers are built", INSTEAD
     if not machine.cgroup2:
@@ -85,12 +93,23 @@ def survey() -> Machine:
     return Machine(
         platform="linux" if linux else sys.platform,
         root=os.geteuid() == 0 if hasattr(os, "geteuid") else False,
+        capable=not linux or is_capable(Path("/proc/self/status").read_text()),
         apt=shutil.which("apt-get", path=path) is not None,
         distribution=machine_release()[0] if linux else "",
         overlay=linux and _has_overlay(),
         cgroup2=linux and _has_cgroup2(),
         missing=tuple(name for name in PROGRAMS if shutil.which(name, path=path) is None),
     )
+
+
+def is_capable(status: str) -> bool:
+    """Whether the text of /proc/self/status (proc(5)) has the capabilities a server takes to set up.
+
+    The bounding set, because a user without any may still be about to use sudo.
+    """
+    needed = sum(1 << bit for bit in CAPABILITIES)
+    bounds = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapBnd:"))
+    return any(bound & needed == needed for bound in bounds)
 
 
 def require() -> Machine:

@@ -6,7 +6,7 @@ import pytest
 
 from hostwright.errors import SandboxError, SandboxUnavailable
 from hostwright.sandbox import preflight
-from hostwright.sandbox.preflight import PROGRAMS, Machine, ensure, obstacle, packages
+from hostwright.sandbox.preflight import PROGRAMS, Machine, ensure, is_capable, obstacle, packages
 
 VM = "The same commands work on any Ubuntu or Debian VM: ./run provision --host USER@ADDRESS"
 SUDO = "Run it with sudo (sudo ./run ...), or use any VM: ./run provision --host USER@ADDRESS"
@@ -34,6 +34,11 @@ SUDO = "Run it with sudo (sudo ./run ...), or use any VM: ./run provision --host
             SUDO,
         ),
         (
+            Machine(capable=False),
+            "throw-away servers need mounts and a network, and this container's root may have neither",
+            "Start the container with --privileged, or use any VM: ./run provision --host USER@ADDRESS",
+        ),
+        (
             Machine(overlay=False),
             "this kernel has no overlayfs, on which throw-away servers are built",
             VM,
@@ -56,6 +61,19 @@ def test_obstacles(machine: Machine, message: str, hint: str, monkeypatch: pytes
 @pytest.mark.parametrize("machine", [Machine(), Machine(distribution="ubuntu"), Machine(missing=("nft",))])
 def test_no_obstacle(machine: Machine) -> None:
     assert obstacle(machine) is None
+
+
+@pytest.mark.parametrize(
+    ("bounds", "capable"),
+    [
+        ("000001ffffffffff", True),
+        ("00000000a80425fb", False),  # Docker's default
+        ("0000000000200000", False),
+        ("0000000000201000", True),
+    ],
+)
+def test_what_roots_of_containers_may_do(bounds: str, capable: bool) -> None:
+    assert is_capable(f"Name:\tx\nCapBnd:\t{bounds}\n") is capable
 
 
 def test_each_package_is_installed_once() -> None:
