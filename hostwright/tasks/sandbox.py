@@ -60,9 +60,8 @@ def forget(server: Server) -> None:
 def show(server: Server) -> None:
     """A server in one line, and how to get in."""
     state = "running" if server.running else "stopped"
-    print(
-        f"{server.name:12} {server.address:16} {server.suite:9} {state:8} ubuntu@{server.address} --identity {server.identity_file}"
-    )
+    login = f"--host ubuntu@{server.address} --identity {server.identity_file}"
+    print(f"{server.name:12} {server.suite:9} {state:8} {login}")
 
 
 @task(

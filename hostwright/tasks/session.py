@@ -74,7 +74,9 @@ class Session:
             self._loaded = load(frame.find_inventory(self._inventory_name, os.environ), os.environ)
         return self._loaded
 
-    def hosts(self, spec: Sequence[str] | None, *, purpose: Literal["provision", "deploy"], app: str | None = None) -> list[Host]:
+    def hosts(
+        self, spec: Sequence[str] | None, *, purpose: Literal["provision", "deploy"], app: str | None = None
+    ) -> list[Host]:
         """The hosts a user named, or those a command means when none was.
 
         Raises:
@@ -142,4 +144,3 @@ class Session:
         if then and report.exit_code == 0 and not self.as_json:
             print(then)
         frame.end(report.exit_code)
-

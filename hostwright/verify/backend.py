@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from testinfra.backend.base import BaseBackend, CommandResult
@@ -66,9 +67,7 @@ class AgentBackend(BaseBackend):
 
     def close(self) -> None:
         """End the agent and the connection."""
-        try:
+        with suppress(ConnectionLost):
             self._channel.send(wire.message({"done": True}))
-        except ConnectionLost:
-            pass
         self._channel.close()
         self._transport.close()

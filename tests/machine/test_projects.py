@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -144,4 +143,3 @@ def test_edits_by_hand_and_changed_templates(
     refused = shop.inv("provision", code=1).out
     assert "nonsense" in refused
     sh(sandbox, server, "nginx -t -q && systemctl is-active -q nginx")
-    assert os.path.isdir(own)

@@ -55,7 +55,7 @@ def test_controller_killed_in_the_middle_of_apt(
     shop = Project(tmp_path, server)
     running = lambda: sh(sandbox, server, "pgrep -x dpkg || pgrep -x apt-get || true")  # noqa: E731
     with shop.started("provision") as process:
-        until(lambda: running(), 60, "apt runs")
+        until(running, 60, "apt runs")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert running(), "apt goes on without its controller"

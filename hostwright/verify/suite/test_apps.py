@@ -39,7 +39,7 @@ def test_starts_at_boot(host, app):
 def test_current_release_runs_and_no_other_is_left(host, app, current):
     assert host.service(f"{app.name}@{current}.service").is_running
     assert host.service(f"{app.name}@{current}.socket").is_running
-    units = host.check_output("systemctl list-units --plain --no-legend --state=failed '%s@*'" % app.name)
+    units = host.check_output(f"systemctl list-units --plain --no-legend --state=failed '{app.name}@*'")
     assert units == ""
 
 

@@ -95,7 +95,7 @@ def test_edited_by_hand_is_found_kept_and_healed(machine: Machine) -> None:
     assert (machine.root / "etc/motd").read_text() == "hello\n"
     kept = next(e.line for e in heard if isinstance(e, events.Output)).rsplit(" ", 1)[1]
     assert Path(kept).read_text() == "by hand\n"
-    os.unlink(kept)
+    Path(kept).unlink()
 
 
 def test_dropped_file_is_removed_and_another_projects_is_not(machine: Machine) -> None:
