@@ -128,28 +128,16 @@ def verify(
 
     plugin = Plugin(inventory, hosts, connect, stream or sys.stdout, as_json)
     own = inventory.path.parent / "tests" / "server"
-    places = [str(SUITE), *([str(own)] if own.is_dir() else [])]
-    quiet = [
-        "-p",
-        "no:testinfra",
-        "-p",
-        "no:pytest11.testinfra",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:terminal",
-    ]
-    options = [
-        "-c",
-        str(SUITE / "pytest.ini"),
-        "--rootdir",
-        str(SUITE),
-        "--import-mode=importlib",
-        "--tb=short",
-    ]
+    places = [SUITE / "test_host.py", SUITE / "test_apps.py", *([own] if own.is_dir() else [])]
+    # testinfra's own plugin has a `host` fixture of its own
+    without = ("-p", "no:pytest11.testinfra", "-p", "no:cacheprovider")
+    options = ("-c", SUITE / "pytest.ini", "--rootdir", SUITE, "--import-mode=importlib", "--tb=short")
     fixtures.PLUGIN.set(plugin)
     try:
-        code = pytest.main([*places, *options, *quiet[:6]], plugins=[plugin, fixtures, fixtures.Silence()])
+        code = pytest.main(
+            [str(word) for word in (*places, *options, *without)],
+            plugins=[plugin, fixtures, fixtures.Silence()],
+        )
     finally:
         plugin.close()
     failed = sum(outcome.outcome == "failed" for outcome in plugin.outcomes)
