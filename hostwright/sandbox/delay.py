@@ -47,8 +47,8 @@ class DelayedPath:
     def set_rtt(self, rtt_ms: float) -> None:
         """Packets sent from now on take `rtt_ms` milliseconds there and back."""
         line = f"{rtt_ms:g}\n".encode()
-        assert self._shuttle.stdin  # noqa: S101  (a pipe)
-        assert self._shuttle.stdout  # noqa: S101  (a pipe)
+        assert self._shuttle.stdin
+        assert self._shuttle.stdout
         self._shuttle.stdin.write(line)
         self._shuttle.stdin.flush()
         if self._shuttle.stdout.readline() != line:
@@ -150,7 +150,7 @@ def _take_slot(address: str) -> tuple[_Slot, int]:
         slot = _Slot(checkout, number)
         _lock_file(slot).parent.mkdir(parents=True, exist_ok=True)
         held = try_lock(_lock_file(slot), wait=True)
-        assert held is not None  # noqa: S101  (a waiting lock)
+        assert held is not None
         return slot, held
 
 

@@ -36,7 +36,7 @@ def try_lock(path: Path, *, wait: bool = False) -> int | None:
 def locked(path: Path) -> Iterator[None]:
     """Holds the lock for the block, waiting for whoever has it."""
     descriptor = try_lock(path, wait=True)
-    assert descriptor is not None  # noqa: S101  (a waiting flock returns only with the lock)
+    assert descriptor is not None
     try:
         yield
     finally:

@@ -23,6 +23,7 @@ STATE = Path("/var/lib/hostwright-sandbox")
 POOL = IPv4Network("10.213.0.0/16")
 BLOCKS = tuple(POOL.subnets(new_prefix=23))
 FIRST_SERVER, LAST_SERVER = 2, 250
+REMEMBERED = len(BLOCKS) // 2  # checkouts; beyond that those without servers lose their addresses
 FORMAT = 1
 
 
@@ -135,6 +136,8 @@ class Registry:
         """The entry of a checkout, made when it has none. Its addresses avoid `routes`."""
         key = str(path)
         if key not in self.checkouts:
+            if len(self.checkouts) >= REMEMBERED:
+                self._forget_idle()
             others = self.checkouts.values()
             name = identify(key, [other.id for other in others])
             block = choose_block(key, [other.block for other in others], routes)
@@ -163,6 +166,11 @@ class Registry:
         """Forgets a checkout; its block is free again."""
         self.checkouts.pop(checkout.path, None)
         self._save()
+
+    def _forget_idle(self) -> None:
+        """Drops the checkouts that have nothing on this machine just now, i.e. no folder of their own."""
+        folders = {name: self._file.with_name(checkout.id) for name, checkout in self.checkouts.items()}
+        self.checkouts = {name: self.checkouts[name] for name, folder in folders.items() if folder.is_dir()}
 
     def _put(self, checkout: Checkout) -> None:
         self.checkouts[checkout.path] = checkout

@@ -159,7 +159,7 @@ class Sandbox:
         name: str,
         argv: Sequence[str],
         timeout: float = 60,
-        input: str | None = None,  # noqa: A002
+        input: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Runs `argv` as root in a server through its namespaces, so it works with sshd or network broken.
 
@@ -211,7 +211,7 @@ class Sandbox:
         place.write_record(replace(record, octet=octet))
         if record.ephemeral:
             owner = try_lock(place.owner, wait=True)
-            assert owner is not None  # noqa: S101  (the folder is new)
+            assert owner is not None
             self._owned[record.name] = owner
         return held
 

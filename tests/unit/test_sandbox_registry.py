@@ -15,6 +15,7 @@ from hostwright.sandbox.registry import (
     BLOCKS,
     FIRST_SERVER,
     LAST_SERVER,
+    REMEMBERED,
     Checkout,
     choose_block,
     identify,
@@ -43,6 +44,16 @@ def test_a_registry_of_another_version_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="was written by another version of this tool"):
         with registry_locked(tmp_path):
             pass
+
+
+def test_checkouts_without_servers_are_forgotten_before_addresses_run_out(tmp_path: Path) -> None:
+    with registry_locked(tmp_path) as registry:
+        busy = registry.add(Path("/busy"), [])
+        (tmp_path / busy.id).mkdir()
+        for number in range(3 * len(BLOCKS)):
+            registry.add(Path(f"/idle{number}"), [])
+        assert registry.add(Path("/busy"), []) == busy
+        assert len(registry.checkouts) <= REMEMBERED
 
 
 def test_addresses_go_round_instead_of_being_given_out_again(tmp_path: Path) -> None:
