@@ -27,6 +27,7 @@ from hostwright.inventory.fields import (
     controller_path,
     matching,
     no_repeats,
+    nothing_is_empty,
     plain,
     seconds,
     whole_number,
@@ -124,7 +125,9 @@ class AppSettings(Settings):
         default=(),
         description="Names the app answers to. None: it answers to every name and the bare address.",
     )
-    health: HealthCheck = Field(default=HealthCheck(), description="The health check.")
+    health: Annotated[HealthCheck, BeforeValidator(nothing_is_empty)] = Field(
+        default=HealthCheck(), description="The health check."
+    )
     release_command: CommandLine | None = Field(
         default=None,
         description="Run once on the new code before it takes traffic, e.g. a migration. No shell runs it.",
@@ -156,7 +159,9 @@ class AppSettings(Settings):
         le=86400,
         description="Seconds that open requests of the old release may take to end.",
     )
-    limits: Limits = Field(default=Limits(), description="Limits on memory and processes.")
+    limits: Annotated[Limits, BeforeValidator(nothing_is_empty)] = Field(
+        default=Limits(), description="Limits on memory and processes."
+    )
     forward_agent: bool = Field(
         default=False, description="Whether the server fetches a git URL with your ssh agent."
     )
@@ -181,7 +186,9 @@ class App(AppSettings):
 
     name: str
     # where variables stand in the file: {"env.TOKEN": "inventory.yaml:7:5  apps.hello.env.TOKEN"}
-    places: Mapping[str, str] = Field(default_factory=FrozenDict, exclude=True, repr=False)
+    places: Annotated[Mapping[str, str], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, exclude=True, repr=False
+    )
 
     @property
     def release_argv(self) -> tuple[str, ...]:

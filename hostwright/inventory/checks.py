@@ -80,7 +80,7 @@ def _unknown(file: _Sections) -> Iterator[tuple[Path, str]]:
     layers += [(("hosts", name), _mapping(keys)) for name, keys in _mapping(file.data.get("hosts")).items()]
     for path, keys in layers:
         yield from _missing((*path, "apps"), keys.get("apps"), file.apps, "app")
-        if "groups" in file.data:
+        if "groups" in file.data and path[0] != "groups":
             yield from _missing((*path, "groups"), keys.get("groups"), file.groups, "group")
 
 
@@ -94,7 +94,8 @@ def _missing(path: Path, names: object, known: Iterable[str], kind: str) -> Iter
 def _domains(file: _Sections) -> Iterator[tuple[Path, str]]:
     """Each clash once, at the later app, with the first host that runs both."""
     seen: set[Path] = set()
-    domains = {name: _names(_mapping(keys).get("domains")) for name, keys in file.apps.items()}
+    lists = {name: keys.get("domains") or [] for name, keys in file.apps.items() if isinstance(keys, dict)}
+    domains = {name: _names(domains) for name, domains in lists.items() if isinstance(domains, list)}
     for host, keys in file.hosts.items():
         running = keys.get("apps")
         names = list(domains) if running is None else [name for name in _names(running) if name in domains]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from hostwright.inventory.fields import MODULE
 from hostwright.inventory.scan import Source, scan
 
 WSGI = ("flask", "django")
@@ -25,6 +26,8 @@ REQUIREMENTS = (
     "requirements/base.txt",
     "requirements-prod.txt",
 )
+
+Candidate = tuple[Source, str, str]  # the file, what in it is served, the framework
 
 
 @dataclass(frozen=True)
@@ -50,23 +53,23 @@ class Detected:
 def detect(directory: Path) -> Detected:
     """Look at a repository's files; nothing is imported or run."""
     sources = scan(directory)
-    found = min(_candidates(sources), key=_rank, default=None)
+    usable = (item for item in _candidates(sources) if MODULE.match(_served(directory, item)))
+    found = min(usable, key=_rank, default=None)
     requirements, notes = _requirements(directory, found[0].path if found else None)
     framework = found[2] if found else _framework_by_requirements(directory, requirements)
-    root, module = _import_path(directory, found[0]) if found else (PurePosixPath("."), None)
     return Detected(
         framework=framework,
-        module=f"{module}:{found[1]}" if found else None,
+        module=_served(directory, found) if found else None,
         interface="wsgi" if framework in WSGI else "asgi",
         requirements=requirements,
-        directory=str(root),
+        directory=str(_import_path(directory, found[0])[0]) if found else ".",
         health_path=_health_path(sources),
         notes=tuple(notes),
     )
 
 
-def _candidates(sources: list[Source]) -> Iterable[tuple[Source, str, str]]:
-    """(file, attribute, framework) of everything that could be served."""
+def _candidates(sources: list[Source]) -> Iterable[Candidate]:
+    """Everything that could be served."""
     frameworks = [framework for source in sources for framework in source.makers.values()]
     for source in sources:
         for attribute, framework in source.makers.items():
@@ -76,7 +79,13 @@ def _candidates(sources: list[Source]) -> Iterable[tuple[Source, str, str]]:
                 yield source, attribute, frameworks[0]
 
 
-def _rank(candidate: tuple[Source, str, str]) -> tuple[int, int, int, int, str]:
+def _served(directory: Path, candidate: Candidate) -> str:
+    """`package.module:attribute`."""
+    source, attribute, _ = candidate
+    return f"{_import_path(directory, source)[1]}:{attribute}"
+
+
+def _rank(candidate: Candidate) -> tuple[int, int, int, int, str]:
     """The smaller the better: an app before a factory, the usual names, near the root."""
     source, attribute, _ = candidate
     name = source.path.stem

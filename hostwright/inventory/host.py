@@ -30,6 +30,8 @@ Packages = Annotated[tuple[PackageName, ...], BeforeValidator(as_tuple), AfterVa
 def _no_plain_password(value: object) -> object:
     if isinstance(value, str) and value != "ask":  # never shown: it may be the password itself
         raise ValueError("a password does not belong into the file: write `ask` or {from_env: NAME}")
+    if not isinstance(value, (str, dict, FromEnv)) and value is not None:
+        raise ValueError("expected `ask` or {from_env: NAME}")
     return value
 
 

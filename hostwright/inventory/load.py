@@ -52,7 +52,8 @@ def _problems(parsed: Parsed, context: dict[str, Any]) -> list[Problem]:
     """Everything that is wrong, in the order of the file."""
     problems = list(parsed.problems)
     if parsed.data is not None or not problems:
-        problems += _invalid(parsed, context)
+        known = {place for place, _ in problems}
+        problems += [problem for problem in _invalid(parsed, context) if problem.place not in known]
         problems += check_references(parsed, __version__)
     return sorted(set(problems))
 

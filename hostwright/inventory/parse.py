@@ -15,7 +15,7 @@ from hostwright.inventory.written import WrittenFloat, WrittenInt
 
 Path = tuple[str | int, ...]
 PREFIX = "tag:yaml.org,2002:"
-MAX_COLLECTIONS = 100_000  # an alias of aliases of aliases grows without end
+MAX_NODES = 100_000  # an alias of aliases of aliases grows without end
 
 
 class Place(NamedTuple):
@@ -86,8 +86,9 @@ def _place(node: Node) -> Place:
 class _EndlessError(Exception):
     """Aliases that contain themselves, or multiply."""
 
-    def __init__(self, node: Node) -> None:
-        self.problem = Problem(_place(node), "aliases make this endless")
+    def __init__(self, place: Place, text: str) -> None:
+        super().__init__(text)
+        self.problem = Problem(place, text)
 
 
 class _Reader:
@@ -101,6 +102,7 @@ class _Reader:
 
     def read(self, node: Node, path: Path) -> object:
         """The value of a node that stands at `path`."""
+        self._count()
         self.parsed.values[path] = _place(node)
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
@@ -112,11 +114,16 @@ class _Reader:
                 return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
             return self._mapping(node, path) if isinstance(node, MappingNode) else None
 
+    def _count(self) -> None:
+        self.count += 1
+        if self.count > MAX_NODES:
+            raise _EndlessError(Place(1, 1), "aliases make this too large")
+
     @contextmanager
     def _inside(self, node: Node) -> Iterator[None]:
-        self.count += 1
-        if id(node) in self.open or self.count > MAX_COLLECTIONS:
-            raise _EndlessError(node)
+        self._count()  # merging counts as well
+        if id(node) in self.open:
+            raise _EndlessError(_place(node), "an alias makes this endless")
         self.open.add(id(node))
         yield
         self.open.discard(id(node))
@@ -135,8 +142,12 @@ class _Reader:
         return values
 
     def _member(self, key: ScalarNode, value: Node, path: Path) -> object:
-        self.parsed.keys[(*path, key.value)] = _place(key)
-        return self.read(value, (*path, key.value))
+        here = (*path, key.value)
+        self.parsed.keys[here] = _place(key)
+        result = self.read(value, here)
+        if result is None and isinstance(value, ScalarNode) and not value.value:
+            self.parsed.values[here] = _place(key)  # nothing stands after the key
+        return result
 
     def _own_pairs(self, node: MappingNode, path: Path) -> Iterator[tuple[ScalarNode, Node]]:
         """The pairs written in this mapping itself; a key is the text that is written, be it `no` or 8."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ SKIPPED = frozenset(
         ),
     }
 )
+FOLDER = re.compile(r"\w[\w .+@-]*\Z")  # hidden ones and oddities are left out
 MAX_DEPTH, MAX_FILES, MAX_BYTES = 4, 2000, 500_000
 
 
@@ -85,7 +87,7 @@ def _files(directory: Path) -> Iterator[Path]:
             name
             for name in folders
             if name not in SKIPPED
-            and not name.startswith(".")
+            and FOLDER.match(name)
             and len(here.parts) < MAX_DEPTH
             # a virtual environment under any name
             and not (Path(folder) / name / "pyvenv.cfg").exists()

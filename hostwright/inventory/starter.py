@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import yaml
+
 from hostwright.inventory.detect import Detected
 from hostwright.inventory.reserved import check_app_name
 
@@ -95,7 +97,8 @@ def app_name(text: str) -> str:
 
 def _scalar(text: str) -> str:
     """Text as YAML: plain where that is safe, else in double quotes, which JSON's are."""
-    return text if re.fullmatch(r"[A-Za-z./][A-Za-z0-9._/-]*", text) else json.dumps(text)
+    safe = re.fullmatch(r"[A-Za-z./][A-Za-z0-9._/-]*", text) and yaml.safe_load(text) == text
+    return text if safe else json.dumps(text, ensure_ascii=False)
 
 
 def _line(key: str, value: str, comment: str) -> str:
