@@ -77,7 +77,11 @@ class Container:
         self.cgroup.make()
         launcher = Path(__file__).with_name("launcher.py")
         arguments = (str(self.cgroup.folder), self.interface, str(self.console), *self.argv())
-        environment = {"PATH": os.defpath + ":/usr/sbin:/sbin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+        environment = {
+            "PATH": os.defpath + ":/usr/sbin:/sbin",
+            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+            "SYSTEMD_NSPAWN_TMPFS_TMP": "0",  # whether /tmp is on the disk is the release's own choice
+        }
         run(sys.executable, "-I", "-S", str(launcher), *arguments, env=environment)
 
     def power_cut(self) -> None:

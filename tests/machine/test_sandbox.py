@@ -111,6 +111,8 @@ def test_a_server_is_as_bare_as_a_cloud_image_and_reaches_the_registries(
     assert f"VERSION_CODENAME={suite}" in output(server, "cat", "/etc/os-release")
     assert "No module named ensurepip" in attempt(server, "python3", "-m", "ensurepip").stderr
     assert attempt(server, "test", "-e", "/usr/sbin/nginx").returncode == 1
+    on_disk = output(server, "stat", "-c", "%d", "/tmp") == output(server, "stat", "-c", "%d", "/")
+    assert on_disk is (suite != "trixie")
     assert output(server, "find", "/var/lib/apt/lists", "-name", "*Release").strip() == ""
     assert "passwordauthentication no" in output(server, "sudo", "/usr/sbin/sshd", "-T")
     output(server, "sudo", "apt-get", "update", "-q")
