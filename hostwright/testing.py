@@ -37,7 +37,6 @@ class FakeSystem(System):
         "UnitFileState": "disabled",
         "NeedDaemonReload": "no",
         "Result": "success",
-        "ExecMainCode": "0",
         "ExecMainStatus": "0",
     }
 

@@ -27,6 +27,8 @@ KEEP_CONFIGURATION = ("--force-confdef", "--force-confold")
 OPTIONS = (
     "-q",
     "-y",
+    # what conflicts with something that is installed is a decision for people
+    "--no-remove",
     "-o",
     "Dpkg::Use-Pty=0",
     *(word for option in KEEP_CONFIGURATION for word in ("-o", "Dpkg::Options::=" + option)),
@@ -53,8 +55,8 @@ CLOUD_INIT_DONE = "/run/cloud-init/result.json"
 # seconds
 UPDATE_DEADLINE, CONFIGURE_DEADLINE, INSTALL_DEADLINE = 600.0, 1800.0, 3600.0
 POLL, SPEAK_EVERY = 1.0, 10.0
-# between tries of a failed update
-PAUSES = (2.0, 8.0)
+# between tries of a failed update; each already tries every file four times
+PAUSES = (3.0,)
 
 
 class Apt:

@@ -51,6 +51,8 @@ def diagnose(result: Result) -> Trouble:
         (LOCKED, _locked),
         (INTERRUPTED, _interrupted),
         (FINAL, _no_space),
+        (FINAL, _would_remove),
+        (FINAL, _virtual_package),
         (STALE, _no_such_package),
         (STALE, _network),
         (FINAL, _unmet),
@@ -59,8 +61,8 @@ def diagnose(result: Result) -> Trouble:
         failed = explain(result, lines)
         if failed:
             return Trouble(kind, failed)
-    message = "%s failed (exit code %d)" % (result.argv[0], result.exit_code)
-    return Trouble(FINAL, _failed(result, message, "", lines))
+    reasons = [line[3:] for line in lines if line.startswith("E: ")] or ["exit code %d" % result.exit_code]
+    return Trouble(FINAL, _failed(result, "%s failed: %s" % (result.argv[0], reasons[0]), "", lines))
 
 
 def fetch_problems(result: Result) -> list[str]:
@@ -118,6 +120,37 @@ def _no_space(result: Result, lines: Sequence[str]) -> Optional[Failed]:
     return _failed(result, "the server's disk is full", hint, found)
 
 
+def _would_remove(result: Result, lines: Sequence[str]) -> Optional[Failed]:
+    if not _with(lines, "Packages need to be removed but remove is disabled"):
+        return None
+    begin = next((n for n, line in enumerate(lines) if "will be REMOVED" in line), len(lines))
+    names = []
+    for line in lines[begin + 1 :]:
+        if not line.startswith("  "):
+            break
+        names += line.split()
+    return _failed(
+        result,
+        "apt would have to remove %s, which we leave to you" % (" ".join(names) or "packages"),
+        "If they are not needed: sudo apt-get remove %s" % " ".join(names),
+        lines[begin : begin + 10],
+        last=False,
+    )
+
+
+def _virtual_package(result: Result, lines: Sequence[str]) -> Optional[Failed]:
+    for number, line in enumerate(lines):
+        name, found, _ = line.partition(" is a virtual package provided by:")
+        if found:
+            name = name.split()[-1]
+            providers = lines[number + 1 :]
+            end = providers.index("") if "" in providers else len(providers)
+            message = "%s is not one package but several that do the same: choose one" % name
+            hint = "Put one of these names in the place of %s." % name
+            return _failed(result, message, hint, providers[:end], last=False)
+    return None
+
+
 def _no_such_package(result: Result, lines: Sequence[str]) -> Optional[Failed]:
     names = []
     for line in _with(lines, "E: Unable to locate package ", "E: Couldn't find any package by "):
@@ -167,6 +200,6 @@ def _package_script(result: Result, lines: Sequence[str]) -> Optional[Failed]:
     return _failed(
         result,
         "dpkg could not install %s" % ", ".join(dict.fromkeys(names)),
-        "What it printed is above. When its cause is gone, run this again: dpkg goes on where it stopped.",
+        "When its cause is gone, run this again: dpkg goes on where it stopped.",
         lines,
     )

@@ -25,7 +25,6 @@ PROPERTIES = (
     "UnitFileState",
     "NeedDaemonReload",
     "Result",
-    "ExecMainCode",
     "ExecMainStatus",
 )
 DEADLINE = 20.0

@@ -139,8 +139,8 @@ class Unit(Resource):
         argv = ("systemctl", "start", "--", self.name)
         result = system.run(argv, timeout=START_TIMEOUT, check=False)
         if result.ok:
-            # Type=simple counts as started before the program has done anything
-            system.sleep(SETTLE)
+            if self.name.endswith(".service"):  # Type=simple counts as started before it has done anything
+                system.sleep(SETTLE)
             if self._state(system.unit(self.name)) == "running":
                 return
         raise self._did_not_start(system, argv, result.exit_code, since)
@@ -164,10 +164,14 @@ class Unit(Resource):
 
 
 def ended(found: Mapping[str, str]) -> str:
-    """How a unit ended, in words, from its properties Result, ExecMainCode and ExecMainStatus."""
-    result, status = found["Result"], found["ExecMainStatus"]
-    if found["ExecMainCode"] == "1" and status != "0":  # CLD_EXITED
-        return "%s, the program ended with exit code %s" % (result, status)
-    if found["ExecMainCode"] in ("2", "3"):  # CLD_KILLED, CLD_DUMPED
-        return "%s, the program was ended by signal %s" % (result, status)
-    return result if result != "success" else "it is %s (%s)" % (found["ActiveState"], found["SubState"])
+    """How a unit ended, in words, from its properties (systemd.exec(5), "Process Exit Codes")."""
+    result, status = found["Result"], found.get("ExecMainStatus", "0")
+    if result == "success":
+        return "it is %s (%s)" % (found["ActiveState"], found["SubState"])
+    if result == "exit-code" and status != "0":
+        return "its program ended with exit code %s" % status
+    if result in ("signal", "core-dump"):
+        return "its program was ended by signal %s" % status
+    return {"timeout": "it was not ready in time", "start-limit-hit": "it was started too often"}.get(
+        result, result
+    )

@@ -23,21 +23,16 @@ PIP = (
     "--disable-pip-version-check",
     "--no-input",
     "--no-cache-dir",
+    "--progress-bar=off",
     "--retries=2",
     "--timeout=15",
 )
-# what pip, urllib3 and proxies say when no index answers
-NO_INDEX = (
-    "Failed to establish a new connection",
-    "Temporary failure in name resolution",
-    "Name or service not known",
+# what pip says when it got no answer, or none it trusts
+NO_ANSWER = (
+    "after connection broken by",
     "Max retries exceeded",
-    "Network is unreachable",
-    "Connection refused",
-    "ConnectTimeoutError",
-    "ReadTimeoutError",
-    "ProxyError",
-    "SSLError",
+    "problem confirming the ssl certificate",
+    "is not a trusted or secure host",
 )
 
 
@@ -163,7 +158,7 @@ class VirtualEnvironment(Resource):
 
     def _pip_failed(self, result: Result) -> Failed:
         text = result.out + result.err
-        if any(line in text for line in NO_INDEX):
+        if any(words in text for words in NO_ANSWER) and "DO NOT MATCH" not in text:
             return self._failed(
                 "the server cannot reach its Python package index",
                 "Look at the server's network, proxy and pip configuration: sudo pip config list",
