@@ -1,0 +1,91 @@
+"""`inv deploy` and `inv rollback`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from hostwright.errors import UsageError
+from hostwright.tasks.frame import flags
+from hostwright.tasks.session import Session
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["host"],
+    help=flags(
+        "host", "app", "inventory", "identity", "json", "wait", "debug",
+        ref="Branch, tag or commit (default: the inventory's `ref`, else what is checked out).",
+        allow_dirty="Deploy uncommitted changes as they are.",
+    ),
+)  # fmt: skip
+def deploy(
+    c: Context,
+    host: Any = None,
+    app: str | None = None,
+    ref: str | None = None,
+    allow_dirty: bool = False,
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    wait: str = "60",
+    debug: bool = False,
+) -> None:
+    """Build a release of a commit, prove that it is healthy, switch to it."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.deploy import Deploy
+        from hostwright.run.deploy import deploy as run
+
+        refuse_dry(session)
+        chosen = session.app(app)
+        hosts = session.hosts(host, purpose="deploy", app=chosen.name)
+        what = Deploy(session.inventory, chosen, ref, allow_dirty, session.wait(wait))
+        session.begin(hosts, "deploy")
+        what.prepare(session.output)
+        report = run(what, hosts, session.logins, session.output)
+        session.finish(report)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["host"],
+    help=flags(
+        "host", "app", "inventory", "identity", "json", "wait", "debug",
+        to="Release id, the beginning of one, or a commit (default: the previous good release).",
+    ),
+)  # fmt: skip
+def rollback(
+    c: Context,
+    host: Any = None,
+    app: str | None = None,
+    to: str = "",
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    wait: str = "60",
+    debug: bool = False,
+) -> None:
+    """Switch back to the previous good release, with its code, packages and environment as they were."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.deploy import rollback as run
+
+        refuse_dry(session)
+        chosen = session.app(app)
+        hosts = session.hosts(host, purpose="deploy", app=chosen.name)
+        session.begin(hosts, "rollback")
+        report = run(
+            session.inventory, chosen, hosts, session.logins, session.output, to=to, wait=session.wait(wait)
+        )
+        session.finish(report)
+
+
+def refuse_dry(session: Session) -> None:
+    """`inv --dry deploy` must never deploy.
+
+    Raises:
+        UsageError
+    """
+    if session.dry:
+        raise UsageError("--dry works with provision (it means --check); there is no dry run of a deploy")
