@@ -22,10 +22,11 @@ def mark(kind: str, changes: Sequence[Change]) -> str:
     """`+` it was not there, `-` it is no longer there, `~` it is another."""
     if kind in _DEEDS or not changes:
         return CHANGED
-    there = [change for change in changes if change["attribute"] in _EXISTENCE] or changes
-    if all(_absent(change["before"]) for change in there):
+    there = [change for change in changes if change["attribute"] in _EXISTENCE]
+    if all(_absent(change["before"]) for change in there or changes):
         return CREATED
-    if all(_absent(change["after"]) for change in there):
+    # a service that is stopped is still there
+    if all(change["after"] is None or (there and change["after"] is False) for change in there or changes):
         return REMOVED
     return CHANGED
 

@@ -207,9 +207,13 @@ def cancelled(host: str = "web1") -> Iterator[Happening]:
     yield from unchanged(11, host)
     yield 0.0, host, events.ResourceStarted("packages:base", "packages base")
     yield 0.8, host, events.Output("packages:base", "Unpacking nginx (1.24.0-2ubuntu7) ...")
-    yield 1.0, host, (
-        f"Cancelling on {host}: stopping at the next safe point. "
-        "Press Ctrl-C again to leave it running without watching."
+    yield (
+        1.0,
+        host,
+        (
+            f"Cancelling on {host}: stopping at the next safe point. "
+            "Press Ctrl-C again to leave it running without watching."
+        ),
     )
     names = [change(name, None, "installed") for name in PACKAGES]
     yield 1.2, host, events.ResourceChanged("packages:base", "packages base", names, 3.0)
@@ -243,11 +247,15 @@ def attached(host: str = "web1") -> Iterator[Happening]:
 
 def unreachable(host: str = "db1") -> Iterator[Happening]:
     """The host key changed."""
-    yield 0.5, host, HostKeyMismatch(
-        "the host key changed. Known: SHA256:kq3dWm1xS0fE (since 2026-03-01). Now: SHA256:Zt1m0aQ.",
-        host=host,
-        hint="Either the server was reinstalled, or someone is in between. If it was you:\n"
-        "ssh-keygen -R 203.0.113.10",
+    yield (
+        0.5,
+        host,
+        HostKeyMismatch(
+            "the host key changed. Known: SHA256:kq3dWm1xS0fE (since 2026-03-01). Now: SHA256:Zt1m0aQ.",
+            host=host,
+            hint="Either the server was reinstalled, or someone is in between. If it was you:\n"
+            "ssh-keygen -R 203.0.113.10",
+        ),
     )
 
 
@@ -282,4 +290,3 @@ SCENES: Mapping[str, tuple[str, Sequence[str], Scene]] = {
         together(deploy(), deploy("web2", 14), unreachable()),
     ),
 }
-

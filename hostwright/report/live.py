@@ -23,7 +23,7 @@ from hostwright.report.look import NARROWEST, Look
 from hostwright.report.monitor import Report
 from hostwright.report.text import Line, Span, cells, crop, elapsed, line, pad, text_of
 
-FRAMES_PER_SECOND = 10
+FRAMES_PER_SECOND = TURNS_PER_SECOND = 10
 SPINNER, ASCII_SPINNER = "\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827\u2807\u280f", "-\\|/"
 # columns left free at the right: a terminal echoes ^C there, and a full line would wrap
 MARGIN = 3
@@ -201,7 +201,7 @@ class LiveOutput:
 
     def _moving(self, activity: Activity, now: float, width: int) -> Line:
         frames = SPINNER if self._look.unicode else ASCII_SPINNER
-        spinner = frames[int(now * FRAMES_PER_SECOND) % len(frames)]
+        spinner = frames[int(now * TURNS_PER_SECOND) % len(frames)]
         column = max((cells(host) for host in self._hosts), default=0)
         start = f"{pad(activity.host, column)}  " if len(self._hosts) > 1 else "  "
         facts = "  ".join(part for part in (elapsed(now - activity.since), activity.progress) if part)

@@ -40,11 +40,11 @@ class Rows:
     def told(self, lead: Line, kind: str, name: str, detail: str, right: str = "") -> list[Line]:
         """A resource whose detail must be read: what does not fit beside the name stands below it."""
         row = self.resource(lead, kind, name, detail, right, style="")
-        detail = Span(detail).text
-        if self._look.width is None or detail in text_of(row):
+        name, detail = Span(name).text, Span(detail).text
+        if self._look.width is None or (detail in text_of(row) and name in text_of(row)):
             return [row]
-        at = " " * INDENT
-        below = [line(at, part) for part in wrap(detail, self._width - INDENT)]
+        at = " " * max(INDENT, _cells(lead))
+        below = [line(at, part) for part in wrap(detail, self._width - len(at))]
         return [self.resource(lead, kind, name, "", right), *below]
 
     def step(self, lead: Line, step: str, detail: str, right: str) -> Line:
@@ -77,9 +77,7 @@ class Rows:
             return [*lines, (*current, self._right(right, used))]
         return [*lines, current, line(at, Span(right, "dim"))]
 
-    def _row(
-        self, start: Line, name: str, detail: str, right: str, column: int, style: str = "dim"
-    ) -> Line:
+    def _row(self, start: Line, name: str, detail: str, right: str, column: int, style: str = "dim") -> Line:
         used = _cells(start)
         free = self._width - used - (cells(right) + GAP if right else 0)
         # cleaned before it is measured

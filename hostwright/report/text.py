@@ -19,8 +19,8 @@ _ESCAPES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-~]"
 )
-# a word, where `a command in backticks` is one word
-_WORDS = re.compile(r"(\s*)([^\s`]*`[^`]*`\S*|\S+)")
+# a word, where `a command in backticks` is one word, and so is a number with its unit
+_WORDS = re.compile(r"(\s*)([^\s`]*`[^`]*`\S*|\(?\d[\d.]* (?:ms|s|min|h)\b\S*|\S+)")
 REPLACEMENT = "\ufffd"
 
 
