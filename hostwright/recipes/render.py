@@ -51,7 +51,9 @@ def renderer(project: Path) -> Render:
         try:
             return environment.get_template(template).render(**names)
         except TemplateNotFound as error:
-            raise RenderError(f"there is no template {error.name}", hint=f"Looked in {project}/templates.") from error
+            raise RenderError(
+                f"there is no template {error.name}", hint=f"Looked in {project}/templates."
+            ) from error
         except TemplateSyntaxError as error:
             where = f"{error.filename or error.name}:{error.lineno}"
             raise RenderError(f"{where}: {error.message}") from error

@@ -36,7 +36,10 @@ def main(agent: str, state: str, runtime: str, request: Optional[dict[str, Any]]
         conversation.emit(events.Hello(wire.PROTOCOL, agent, facts()))
         request = request or conversation.receive()
         if request.get("protocol") != wire.PROTOCOL:
-            message = "the agent speaks protocol %d, the controller %s" % (wire.PROTOCOL, request.get("protocol"))
+            message = "the agent speaks protocol %d, the controller %s" % (
+                wire.PROTOCOL,
+                request.get("protocol"),
+            )
             conversation.emit(events.RunFinished("failed", 0.0, failed=1, message=message))
             return
         Session(conversation, Paths(state, runtime)).serve(request)

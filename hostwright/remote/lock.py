@@ -54,7 +54,9 @@ def holder(paths: Paths) -> Optional[dict[str, Any]]:
         return {}  # held this very moment, and not written yet
 
 
-def take(paths: Paths, me: Mapping[str, Any], limit: float, waiting: Callable[[float], None]) -> Optional[int]:
+def take(
+    paths: Paths, me: Mapping[str, Any], limit: float, waiting: Callable[[float], None]
+) -> Optional[int]:
     """Take the host's lock, waiting at most `limit` seconds; `waiting` is called while another holds it.
 
     Returns:

@@ -25,12 +25,21 @@ def plan(request: Mapping[str, Any], system: System, emit: Emit) -> Optional[eve
     catalog = records.admit(Catalog.from_wire(request["catalog"]))
     run.emit(
         events.RunStarted(
-            request["run"], "provision", request["project"], request["by"], request["began"], not check,
+            request["run"],
+            "provision",
+            request["project"],
+            request["by"],
+            request["began"],
+            not check,
             len(catalog.resources),
         )
     )
     for app in records.orphans(catalog):
-        run.emit(events.Noticed("the app %s is on this server and no longer in the inventory; it was left alone" % app))
+        run.emit(
+            events.Noticed(
+                "the app %s is on this server and no longer in the inventory; it was left alone" % app
+            )
+        )
     converge = Converge(catalog, system, records, run, apply=False, show_diff=bool(request.get("diff")))
     finished = converge.converge()
     if check:
@@ -47,6 +56,10 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
     records = Records(system, request["paths"]["state"], request["project"])
     catalog = records.admit(Catalog.from_wire(request["catalog"]))
     for app in records.orphans(catalog):
-        run.emit(events.Noticed("the app %s is on this server and no longer in the inventory; it was left alone" % app))
+        run.emit(
+            events.Noticed(
+                "the app %s is on this server and no longer in the inventory; it was left alone" % app
+            )
+        )
     records.claim_apps(catalog)
     return Converge(catalog, system, records, run, apply=True, show_diff=bool(request.get("diff"))).converge()

@@ -50,7 +50,9 @@ class Records:
         self.path = os.path.join(folder, "records.json")
         self.project = project
         raw = system.read(self.path)
-        self._data: dict[str, Any] = json.loads(raw) if raw else {"format": FORMAT, "apps": {}, "owned": {}, "pending": {}}
+        self._data: dict[str, Any] = (
+            json.loads(raw) if raw else {"format": FORMAT, "apps": {}, "owned": {}, "pending": {}}
+        )
         if self._data["format"] > FORMAT:
             raise Conflict(
                 "this server is managed by a newer hostwright (records format %s, ours is %s)"
@@ -97,11 +99,18 @@ class Records:
             return
         if project:
             raise Conflict(
-                "the app %r on this server belongs to the project %r, not to %r" % (app, project, self.project),
-                "Give this app another name. If it is the same project, say `project: %s` in inventory.yaml." % project,
+                "the app %r on this server belongs to the project %r, not to %r"
+                % (app, project, self.project),
+                "Give this app another name. If it is the same project, say `project: %s` in inventory.yaml."
+                % project,
             )
         taken = ["the user %s" % app] if self._system.user(app) else []
-        for path in ("/srv/%s", "/var/lib/%s", "/etc/systemd/system/%s.service", "/lib/systemd/system/%s.service"):
+        for path in (
+            "/srv/%s",
+            "/var/lib/%s",
+            "/etc/systemd/system/%s.service",
+            "/lib/systemd/system/%s.service",
+        ):
             if self._system.stat(path % app):
                 taken.append(path % app)
         if taken:
@@ -114,7 +123,8 @@ class Records:
     def _refuse(self, resource: Resource, project: str, entry: Mapping[str, Any]) -> None:
         if resource.exclusive and entry["digest"] != fingerprint(resource):
             raise Conflict(
-                "the projects %r and %r want different things of %s" % (project, self.project, resource.title),
+                "the projects %r and %r want different things of %s"
+                % (project, self.project, resource.title),
                 "Both inventories must agree on this host's settings.",
             )
 
@@ -178,7 +188,11 @@ class Records:
     def orphans(self, catalog: Catalog) -> list[str]:
         """Our apps that are on the host and not in the catalog."""
         wanted = {resource.app for resource in catalog.resources}
-        return sorted(app for app, project in self._data["apps"].items() if project == self.project and app not in wanted)
+        return sorted(
+            app
+            for app, project in self._data["apps"].items()
+            if project == self.project and app not in wanted
+        )
 
     # -- pending handlers --------------------------------------------------------------------------------
 

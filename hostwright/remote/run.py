@@ -26,7 +26,9 @@ class StepError(Exception):
         refused: the health gate said no (exit code 6) rather than something broke (exit code 1).
     """
 
-    def __init__(self, message: str, tail: tuple[str, ...] = (), hint: str = "", refused: bool = False) -> None:
+    def __init__(
+        self, message: str, tail: tuple[str, ...] = (), hint: str = "", refused: bool = False
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.tail = tail
@@ -96,7 +98,9 @@ class Run:
             raise
         except StepError as error:
             self.emit(
-                events.StepFailed(name, error.message, time.monotonic() - start, tail=error.tail, hint=error.hint)
+                events.StepFailed(
+                    name, error.message, time.monotonic() - start, tail=error.tail, hint=error.hint
+                )
             )
             raise
         except RunCancelled:

@@ -51,7 +51,9 @@ class Session:
             finished = events.RunFinished("cancelled", 0.0, message="stopped; nothing was changed")
         except StepError as error:
             self.conversation.emit(
-                events.StepFailed("prepare", error.message, time.monotonic() - start, tail=error.tail, hint=error.hint)
+                events.StepFailed(
+                    "prepare", error.message, time.monotonic() - start, tail=error.tail, hint=error.hint
+                )
             )
             finished = events.RunFinished("failed", 0.0, failed=1, message=error.message)
         except (Conflict, Failed) as error:
@@ -72,7 +74,9 @@ class Session:
             import traceback
 
             traceback.print_exc()  # stderr: shown by the controller with --debug
-            finished = events.RunFinished("failed", 0.0, failed=1, message="a bug in the agent: " + explain(error))
+            finished = events.RunFinished(
+                "failed", 0.0, failed=1, message="a bug in the agent: " + explain(error)
+            )
         if finished is not None:
             finished.seconds = finished.seconds or time.monotonic() - start
             self.conversation.emit(finished)
@@ -150,7 +154,11 @@ class Session:
                     if b'"event":"run_finished"' in line:
                         return None
                 if not alive and (handle >= 0 or time.monotonic() - start > FIRST_EVENT):
-                    message = "%s ended without a last word (run %s): see journalctl -u hostwright-run-%s" % (what, run, run)
+                    message = "%s ended without a last word (run %s): see journalctl -u hostwright-run-%s" % (
+                        what,
+                        run,
+                        run,
+                    )
                     return events.RunFinished("lost", 0.0, failed=1, message=message)
                 if self._control(lambda: self._cancel(run)) == "detach":
                     return events.RunFinished("detached", 0.0, message="run %s goes on at the server" % run)

@@ -111,13 +111,21 @@ def _locked(paths: Paths, request: Mapping[str, Any], run: Run) -> events.RunFin
 
     run.emit(
         events.RunStarted(
-            request["run"], request["action"], request["project"], request["by"], request["began"], True, request["total"]
+            request["run"],
+            request["action"],
+            request["project"],
+            request["by"],
+            request["began"],
+            True,
+            request["total"],
         )
     )
     try:
         handle = lock.take(paths, me, request["wait"], waiting)
     except RunCancelled:
-        return events.RunFinished("cancelled", run.seconds, message="stopped while waiting; nothing was changed")
+        return events.RunFinished(
+            "cancelled", run.seconds, message="stopped while waiting; nothing was changed"
+        )
     if handle is None:
         return events.RunFinished("busy", run.seconds, message="another run holds this server")
     try:
@@ -131,11 +139,15 @@ def attempt(request: Mapping[str, Any], run: Run, paths: Paths) -> events.RunFin
     system = System()
     system.cancelled = run.cancelled
     try:
-        finished: events.RunFinished = actions.load(request["action"]).job({**request, "paths": vars(paths)}, system, run)
+        finished: events.RunFinished = actions.load(request["action"]).job(
+            {**request, "paths": vars(paths)}, system, run
+        )
     except RunCancelled as error:
         finished = events.RunFinished("cancelled", run.seconds, message=str(error))
     except StepError as error:
-        finished = events.RunFinished("refused" if error.refused else "failed", run.seconds, failed=1, message=error.message)
+        finished = events.RunFinished(
+            "refused" if error.refused else "failed", run.seconds, failed=1, message=error.message
+        )
     except (Conflict, Failed) as error:
         run.emit(events.Noticed(error.message, error.hint))
         finished = events.RunFinished("failed", run.seconds, failed=1, message=error.message)

@@ -52,12 +52,16 @@ class Fleet:
         connect: opens a connection to a host.
         output: what the user sees.
         hosts: in the order of the inventory.
+        forward_agent: the agents may use this machine's ssh agent (for git over ssh).
     """
 
-    def __init__(self, hosts: Sequence[Host], connect: Connect, output: Output) -> None:
+    def __init__(
+        self, hosts: Sequence[Host], connect: Connect, output: Output, *, forward_agent: bool = False
+    ) -> None:
         self.hosts = tuple(hosts)
         self._connect = connect
         self._output = output
+        self._forward_agent = forward_agent
         self._messages: queue.Queue[Message] = queue.Queue()
         self._interrupts = 0
 
@@ -174,7 +178,7 @@ class Fleet:
     ) -> None:
         host = worker.host
         for attempt in (1, 2):
-            channel = transport.open(agent().argv())
+            channel = transport.open(agent().argv(), forward_agent=self._forward_agent)
             with worker.lock:
                 worker.channel = channel
             try:

@@ -113,7 +113,7 @@ class Checkout:
         try:
             inspect(modes, read, directory=app.directory, module=app.module, requirements=app.requirements)
         except Problem as problem:
-            message = f"{commit.short} cannot be deployed: {problem.message} ({problem.path})"
+            message = f"{commit.short} cannot be deployed: {problem.message}"
             raise SourceError(message, hint=problem.hint or None) from problem
 
     def pack(self, commit: str, have: Sequence[str]) -> Iterator[bytes]:
