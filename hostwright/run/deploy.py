@@ -52,7 +52,9 @@ class Deploy:
         self.app.resolve_env(os.environ, self.inventory.base)
         if self.app.is_git_url:
             if self.allow_dirty:
-                raise SourceError("--allow-dirty is for a checkout on this machine, and the source is a git URL")
+                raise SourceError(
+                    "--allow-dirty is for a checkout on this machine, and the source is a git URL"
+                )
             return
         self.checkout = Checkout(Path(self.app.source))
         self.commit = self.checkout.resolve(self.ref or self.app.ref, allow_dirty=self.allow_dirty)
@@ -64,12 +66,16 @@ class Deploy:
 
     def request_for(self, host: Host, transport: Transport) -> dict[str, Any]:
         """The request of a host."""
-        source: dict[str, Any] = {"kind": "push", "commit": self.commit.id} if self.commit else {
-            "kind": "git",
-            "url": self.app.source,
-            "ref": self.ref or self.app.ref or "",
-            "forward_agent": self.app.forward_agent,
-        }
+        source: dict[str, Any] = (
+            {"kind": "push", "commit": self.commit.id}
+            if self.commit
+            else {
+                "kind": "git",
+                "url": self.app.source,
+                "ref": self.ref or self.app.ref or "",
+                "forward_agent": self.app.forward_agent,
+            }
+        )
         what = f"deploy {self.app.name} {self.commit.short if self.commit else self.ref or self.app.ref or ''}".strip()
         fields = release_request(self.app, os.environ, self.inventory.base)
         return request("deploy", self.inventory.project, what, wait=self.wait, source=source, **fields)
@@ -93,9 +99,7 @@ def release_id(began: float, commit: str) -> str:
     return time.strftime("%Y%m%dt%H%M%S", time.gmtime(began)) + "-" + commit[:7]
 
 
-def deploy(
-    what: Deploy, hosts: Sequence[Host], logins: Logins, output: Output
-) -> Report:
+def deploy(what: Deploy, hosts: Sequence[Host], logins: Logins, output: Output) -> Report:
     """Deploy to each host; errors of single hosts are in the report.
 
     Raises:
@@ -106,14 +110,28 @@ def deploy(
 
 
 def rollback(
-    inventory: Inventory, app: App, hosts: Sequence[Host], logins: Logins, output: Output, *, to: str, wait: float
+    inventory: Inventory,
+    app: App,
+    hosts: Sequence[Host],
+    logins: Logins,
+    output: Output,
+    *,
+    to: str,
+    wait: float,
 ) -> Report:
     """Go back to an earlier release on each host."""
 
     def request_for(host: Host, transport: Transport) -> dict[str, Any]:
         what = f"rollback {app.name} {to}".strip()
         return request(
-            "rollback", inventory.project, what, wait=wait, app=app.name, to=to, keep_releases=app.keep_releases, secrets=[]
+            "rollback",
+            inventory.project,
+            what,
+            wait=wait,
+            app=app.name,
+            to=to,
+            keep_releases=app.keep_releases,
+            secrets=[],
         )
 
     return Fleet(hosts, logins.connect, output).run(request_for)

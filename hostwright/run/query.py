@@ -9,7 +9,7 @@ from typing import Any
 from hostwright.errors import HostwrightError
 from hostwright.inventory import Host
 from hostwright.remote import events
-from hostwright.report import Output, Report
+from hostwright.report import Report
 from hostwright.run.fleet import Fleet
 from hostwright.run.login import Logins
 from hostwright.run.request import request
@@ -17,18 +17,28 @@ from hostwright.run.request import request
 
 @dataclass
 class Answers:
-    """An Output that keeps what hosts answer and passes on the rest."""
+    """An Output that keeps what hosts answer; lines that come meanwhile go to `on_line`, other words to `say`."""
 
-    output: Output
+    on_line: Callable[[str, str], None]
+    say: Callable[[str], None]
     data: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     errors: dict[str, HostwrightError] = field(default_factory=dict)
 
     def event(self, host: str, event: events.Event) -> None:
-        """Keep an answer; output lines and notices go on."""
+        """Keep an answer, hand on a line."""
         if isinstance(event, events.Answered):
             self.data[host] = event.data
-        elif isinstance(event, (events.Output, events.Noticed, events.Waited)):
-            self.output.event(host, event)
+        elif isinstance(event, events.Output):
+            self.on_line(host, event.line)
+        elif isinstance(event, events.Noticed):
+            self.say(f"{host}  {event.message}")
+        elif isinstance(event, events.StepFailed):
+            lines = [
+                f"{host}  {event.message}",
+                *(f"  | {line}" for line in event.tail),
+                *([event.hint] if event.hint else []),
+            ]
+            self.say("\n".join(lines))
 
     def error(self, host: str, error: HostwrightError) -> None:
         """Keep an error: a table may have a place for it."""
@@ -36,7 +46,7 @@ class Answers:
 
     def notice(self, text: str) -> None:
         """Pass on."""
-        self.output.notice(text)
+        self.say(text)
 
     def begin(self, hosts: Sequence[str], title: str) -> None:
         """Nothing to say."""
@@ -53,21 +63,19 @@ def query(
     project: str,
     hosts: Sequence[Host],
     logins: Logins,
-    output: Output,
+    answers: Answers,
     fields: Callable[[Host], dict[str, Any]] = lambda _: {},
-) -> tuple[Answers, Report]:
-    """Ask each host.
+) -> Report:
+    """Ask each host; what they answer is in `answers` afterwards.
 
     Args:
         action: see hostwright/remote/actions.py.
         project: whose apps.
         hosts: whom.
         logins: how.
-        output: where lines that come meanwhile go.
+        answers: where answers, lines and words go.
         fields: what the action needs, by host.
     """
-    answers = Answers(output)
-    report = Fleet(hosts, logins.connect, answers).run(
+    return Fleet(hosts, logins.connect, answers).run(
         lambda host, _: request(action, project, action, apply=False, **fields(host))
     )
-    return answers, report

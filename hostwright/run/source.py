@@ -74,11 +74,15 @@ class Checkout:
         Raises:
             SourceError: no such commit, or uncommitted changes that would stay behind.
         """
-        id = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref or 'HEAD'}^{{commit}}", check=False)
+        id = self._git(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref or 'HEAD'}^{{commit}}", check=False
+        )
         if not id and ref:
             raise self._unknown(ref)
         if not id:
-            raise SourceError(f"{self.path} has no commits yet", hint="git add --all && git commit -m 'First'")
+            raise SourceError(
+                f"{self.path} has no commits yet", hint="git add --all && git commit -m 'First'"
+            )
         branch = self._git("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
         name = ref or branch or id[:7]
         dirty = self._dirty() if self._is_checked_out(id) else ()
@@ -162,7 +166,9 @@ class Checkout:
 
     def _dirty(self) -> tuple[str, ...]:
         """What `git status` calls changed or untracked, not what is ignored."""
-        listing = self._git("status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none")
+        listing = self._git(
+            "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"
+        )
         return tuple(entry[3:] for entry in listing.split("\0") if len(entry) > 3 and entry[2] == " ")
 
     def _is_checked_out(self, id: str) -> bool:
@@ -188,7 +194,9 @@ class Checkout:
     def _unknown(self, ref: str) -> SourceError:
         from hostwright.inventory.nearest import did_you_mean
 
-        names = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", check=False).split()
+        names = self._git(
+            "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", check=False
+        ).split()
         return SourceError(
             f'there is no branch, tag or commit "{ref}" in {self.path}.{did_you_mean(ref, names)}',
             hint="git fetch brings what others have pushed.",

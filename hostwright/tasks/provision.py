@@ -7,7 +7,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
-from hostwright.tasks.frame import flags
+from hostwright.tasks.frame import end, flags
 from hostwright.tasks.session import Session
 
 FLAGS = flags("host", "inventory", "identity", "check", "diff", "json", "wait", "debug")
@@ -29,7 +29,7 @@ def provision(
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
         from hostwright.run.provision import provision as run
 
-        hosts = session.hosts(host, purpose="provision")
+        hosts = session.hosts(host, purpose="provision", app=None)
         check = check or session.dry
         session.begin(hosts, "provision")
         report = run(
@@ -55,11 +55,11 @@ def cancel(
 ) -> None:
     """Ask the run that holds a server to stop at its next safe point."""
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
-        from hostwright.run.query import query
+        from hostwright.run.query import Answers, query
 
-        hosts = session.hosts(host, purpose="deploy")
-        session.begin(hosts, "cancel")
-        _, report = query("cancel", session.inventory.project, hosts, session.logins, session.output)
-        for name in report.hosts:
-            session.output.notice(f"{name}  {report.hosts[name].message}")
-        session.finish(report)
+        hosts = session.hosts(host, purpose="deploy", app=None)
+        answers = Answers(lambda *_: None, session.say)
+        report = query("cancel", session.inventory.project, hosts, session.logins, answers)
+        for name, found in report.hosts.items():
+            print(f"{name}  {found.error or found.message}")
+        end(report.exit_code)

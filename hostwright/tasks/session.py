@@ -127,7 +127,14 @@ class Session:
         """How to get into hosts."""
         from hostwright.run.login import Logins
 
-        return Logins(say=lambda host, line: self.output.notice(f"{host}  {line}"))
+        return Logins(say=lambda host, line: self.say(f"{host}  {line}"))
+
+    def say(self, line: str) -> None:
+        """A word for people: into the report of a run; beside the answer of a query."""
+        if self._output is not None:
+            self._output.notice(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def begin(self, hosts: Sequence[Host], title: str) -> None:
         """A command begins on these hosts."""

@@ -1,0 +1,194 @@
+"""Looking after what runs: releases, status, logs, run, verify."""
+
+from __future__ import annotations
+
+import json as json_module
+import shlex
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from hostwright.errors import UsageError
+from hostwright.tasks.frame import end, flags, number
+from hostwright.tasks.session import Session
+
+if TYPE_CHECKING:
+    from hostwright.inventory import Host
+    from hostwright.report import Report
+    from hostwright.run.query import Answers
+
+# actions whose errors have a place in a table
+TABLES = ("releases", "status")
+COMMON = ("host", "app", "inventory", "identity", "json", "debug")
+
+
+@task(auto_shortflags=False, iterable=["host"], help=flags(*COMMON))
+def releases(
+    c: Context,
+    host: Any = None,
+    app: str | None = None,
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """The releases on the servers: current, previous, good, bad and why."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.tables import releases_table
+
+        chosen = session.app(app)
+        hosts = session.hosts(host, purpose="deploy", app=chosen.name)
+        answers, report = ask(session, hosts, "releases", app=chosen.name)
+        show(session, answers, report, releases_table)
+
+
+@task(auto_shortflags=False, iterable=["host"], help=flags(*COMMON))
+def status(
+    c: Context,
+    host: Any = None,
+    app: str | None = None,
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Release, health and load of every host."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.tables import status_table
+
+        from hostwright.recipes.release import health
+
+        hosts = session.hosts(host, purpose="deploy", app=app)
+        inventory_apps = session.inventory.apps
+
+        def apps(host: Host) -> dict[str, Any]:
+            found = [inventory_apps[name] for name in host.apps if app in (None, name)]
+            return {"apps": [{"name": each.name, "health": health(each, host)} for each in found]}
+
+        answers, report = ask_each(session, hosts, "status", apps)
+        show(session, answers, report, status_table)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["host"],
+    help=flags(
+        *COMMON,
+        follow="Go on until Ctrl-C.",
+        lines="How many lines to begin with (default 100).",
+        since='As journalctl takes it: "10 min ago", "2026-11-21 14:00".',
+        grep="Only lines that match this regular expression.",
+    ),
+)  # fmt: skip
+def logs(
+    c: Context,
+    host: Any = None,
+    app: str | None = None,
+    follow: bool = False,
+    lines: str = "100",
+    since: str = "",
+    grep: str = "",
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """The app's log."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        chosen = session.app(app)
+        hosts = session.hosts(host, purpose="deploy", app=chosen.name)
+        count = number(lines, "lines", 0, 100_000)
+        _, report = ask(
+            session, hosts, "logs", app=chosen.name, follow=follow, lines=count, since=since, grep=grep
+        )
+        end(report.exit_code)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["host"],
+    positional=["command"],
+    help=flags(*COMMON, command='A command line, split as a shell would: "alembic current".'),
+)
+def run(
+    c: Context,
+    command: str = "",
+    host: Any = None,
+    app: str | None = None,
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Run a command in the current release, with its environment, as its user."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        try:
+            argv = shlex.split(command)
+        except ValueError as error:
+            raise UsageError(f"the command does not split into words: {error}") from error
+        if not argv:
+            raise UsageError('which command? inv run "alembic current"')
+        chosen = session.app(app)
+        hosts = session.hosts(host, purpose="deploy", app=chosen.name)
+        _, report = ask(session, hosts, "run", app=chosen.name, argv=argv)
+        codes = [int(found.data.get("exit_code", 0)) for found in report.hosts.values()]
+        end(report.exit_code or max(codes, default=0))
+
+
+@task(auto_shortflags=False, iterable=["host"], help=flags("host", "inventory", "identity", "json", "debug"))
+def verify(
+    c: Context,
+    host: Any = None,
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Assert with testinfra that a server is what it should be; also your own tests in tests/server/."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.verify import verify as assert_all
+
+        hosts = session.hosts(host, purpose="deploy", app=None)
+        end(assert_all(session.inventory, hosts, session.logins.connect, as_json=json))
+
+
+# -- asking and showing --------------------------------------------------------------------------------------
+
+
+def ask(session: Session, hosts: list[Host], action: str, **fields: Any) -> tuple[Answers, Report]:
+    """Ask each host; its lines are printed as they come, with its name when there are several."""
+    return ask_each(session, hosts, action, lambda _: fields)
+
+
+def ask_each(
+    session: Session, hosts: list[Host], action: str, fields: Callable[[Host], dict[str, Any]]
+) -> tuple[Answers, Report]:
+    """Ask each host something of its own."""
+    from hostwright.run.query import Answers, query
+
+    def on_line(host: str, line: str) -> None:
+        if session.as_json:
+            print(json_module.dumps({"host": host, "line": line}), flush=True)
+        else:
+            print(f"{host}  {line}" if len(hosts) > 1 else line, flush=True)
+
+    answers = Answers(on_line, session.say)
+    report = query(action, session.inventory.project, hosts, session.logins, answers, fields)
+    if action not in TABLES:
+        for name, error in answers.errors.items():
+            session.say(str(error) if error.host else f"{name}  {error}")
+    return answers, report
+
+
+def show(session: Session, answers: Answers, report: Report, table: Any) -> None:
+    """Print a table, or one JSON object by host; what could not be reached is said as well."""
+    if session.as_json:
+        found: dict[str, Mapping[str, Any]] = {name: dict(data) for name, data in answers.data.items()}
+        for name, error in answers.errors.items():
+            found[name] = {"error": error.message, "exit_code": error.exit_code}
+        print(json_module.dumps(found, indent=2))
+    else:
+        print(table(answers.data, answers.errors))
+    end(report.exit_code)
