@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from hostwright.errors import InventoryError
+from hostwright.errors import InventoryError, UsageError
 from hostwright.inventory.environment import Variables, read_env_file, resolve_variables
 from hostwright.inventory.fields import (
     BodySize,
@@ -65,17 +65,17 @@ class HealthCheck(Settings):
     path: Annotated[str, matching(r"/[!-~]*", "a path", "/health")] = Field(
         default="/health", description="Path to ask for, with the app's first domain as Host."
     )
-    expect: Annotated[int, BeforeValidator(whole_number(100, 599))] = Field(
-        default=200, ge=100, le=599, description="HTTP status that means healthy."
+    expect: Annotated[int, Field(ge=100, le=599), BeforeValidator(whole_number(100, 599))] = Field(
+        default=200, description="HTTP status that means healthy."
     )
-    timeout: Annotated[float, BeforeValidator(seconds(1, 3600))] = Field(
-        default=30, ge=1, le=3600, description="Seconds until a release that is not healthy is given up."
+    timeout: Annotated[float, Field(ge=1, le=3600), BeforeValidator(seconds(1, 3600))] = Field(
+        default=30, description="Seconds until a release that is not healthy is given up."
     )
-    window: Annotated[float, BeforeValidator(seconds(0, 3600))] = Field(
-        default=2, ge=0, le=3600, description="Seconds the release must stay healthy."
+    window: Annotated[float, Field(ge=0, le=3600), BeforeValidator(seconds(0, 3600))] = Field(
+        default=2, description="Seconds the release must stay healthy."
     )
-    interval: Annotated[float, BeforeValidator(seconds(0.05, 60))] = Field(
-        default=0.2, ge=0.05, le=60, description="Seconds between two requests."
+    interval: Annotated[float, Field(ge=0.05, le=60), BeforeValidator(seconds(0.05, 60))] = Field(
+        default=0.2, description="Seconds between two requests."
     )
 
     @model_validator(mode="after")
@@ -144,19 +144,15 @@ class AppSettings(Settings):
         default_factory=FrozenDict,
         description="Environment of the build alone, e.g. the credentials of a private package index.",
     )
-    keep_releases: Annotated[int, BeforeValidator(whole_number(1, 1000))] = Field(
-        default=5, ge=1, le=1000, description="How many releases stay on the server for rollback."
+    keep_releases: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole_number(1, 1000))] = Field(
+        default=5, description="How many releases stay on the server for rollback."
     )
-    workers: Annotated[int, BeforeValidator(whole_number(1, 512))] | None = Field(
+    workers: Annotated[int, Field(ge=1, le=512), BeforeValidator(whole_number(1, 512))] | None = Field(
         default=None,
-        ge=1,
-        le=512,
         description="Worker processes. Omit to decide on the server by its processors and memory.",
     )
-    drain: Annotated[float, BeforeValidator(seconds(0, 86400))] = Field(
+    drain: Annotated[float, Field(ge=0, le=86400), BeforeValidator(seconds(0, 86400))] = Field(
         default=30,
-        ge=0,
-        le=86400,
         description="Seconds that open requests of the old release may take to end.",
     )
     limits: Annotated[Limits, BeforeValidator(nothing_is_empty)] = Field(
@@ -203,8 +199,8 @@ class App(AppSettings):
             base: what a relative `env_file` is relative to; in a loaded inventory it is absolute.
 
         Raises:
-            InventoryError: all variables that are not set, or lines of the env file that cannot be read.
-            UsageError: the env file is missing or can be written by others.
+            InventoryError: everything at once: variables that are not set, an env file that is missing or
+                not ours to trust, lines of it that cannot be read.
         """
         problems: list[str] = []
         values: dict[str, str | Secret] = {}
@@ -213,6 +209,9 @@ class App(AppSettings):
                 values.update(read_env_file(base / self.env_file, environ))
             except InventoryError as error:
                 problems.extend(error.problems)
+            except UsageError as error:
+                place = self.places.get("env_file", f"apps.{self.name}.env_file")
+                problems.append(f"{place}: {error.message}" + (f". {error.hint}" if error.hint else ""))
         values.update(self._resolve("env", self.env, environ, problems))
         if problems:
             raise InventoryError(problems)

@@ -231,8 +231,8 @@ def nothing_is_empty(value: object) -> object:
     return {} if value is None else value
 
 
-Port = Annotated[int, BeforeValidator(whole_number(1, 65535)), Field(ge=1, le=65535)]
-Positive = Annotated[int, BeforeValidator(whole_number(1)), Field(ge=1)]
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(whole_number(1, 65535))]
+Positive = Annotated[int, Field(ge=1), BeforeValidator(whole_number(1))]
 ServerAddress = Annotated[str, AfterValidator(check_server)]
 UserName = Annotated[str, AfterValidator(check_user)]
 Jump = Annotated[str, AfterValidator(check_jump)]

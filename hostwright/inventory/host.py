@@ -69,8 +69,8 @@ class GroupSettings(Settings):
         default=None,
         description="Where sudo's password comes from: `ask` or {from_env: NAME}. Omit when it needs none.",
     )
-    connect_timeout: Annotated[float, BeforeValidator(seconds(0.1, 600))] = Field(
-        default=10, ge=0.1, le=600, description="Seconds to wait for the connection."
+    connect_timeout: Annotated[float, Field(ge=0.1, le=600), BeforeValidator(seconds(0.1, 600))] = Field(
+        default=10, description="Seconds to wait for the connection."
     )
     apps: Names | None = Field(
         default=None, description="Apps that run here. Omit for every app of this file; [] for none."

@@ -43,9 +43,14 @@ def load(path: Path, environ: Mapping[str, str]) -> Inventory:
     context = {"base": absolute.parent}
     problems = _problems(parsed, context)
     if problems:
-        lines = [f"{shown}:{place.line}:{place.column}  {text}" for place, text in problems]
+        lines = [f"{shown}:{place.line}:{place.column}  {_printable(text)}" for place, text in problems]
         raise InventoryError(lines, hint=NEW if parsed.empty else None)
     return _build(absolute, shown, parsed, context)
+
+
+def _printable(text: str) -> str:
+    """One line that cannot play tricks on a terminal, whatever a key or a value holds."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _problems(parsed: Parsed, context: dict[str, Any]) -> list[Problem]:
@@ -100,16 +105,12 @@ def _build(path: Path, shown: str, parsed: Parsed, context: dict[str, Any]) -> I
     )
 
 
-def _places(shown: str, parsed: Parsed, app: str, keys: Mapping[str, Any]) -> FrozenDict[str, str]:
-    """Where each variable of an app stands, for errors that show only when it is needed."""
-    return FrozenDict(
-        {
-            f"{key}.{name}": f"{shown}:{place.line}:{place.column}  apps.{app}.{key}.{name}"
-            for key in ("env", "build_env")
-            for name in keys.get(key) or {}
-            for place in [parsed.values["apps", app, key, name]]
-        }
-    )
+def _places(shown: str, parsed: Parsed, app: str, keys: Mapping[str, Any]) -> dict[str, str]:
+    """Where an app's variables stand, for errors that show only when they are needed."""
+    paths: list[tuple[str, ...]] = [("env_file",)] if "env_file" in keys else []
+    paths += [(key, name) for key in ("env", "build_env") for name in keys.get(key) or {}]
+    places = {".".join(path): parsed.values[("apps", app, *path)] for path in paths}
+    return {name: f"{shown}:{place.line}:{place.column}  apps.{app}.{name}" for name, place in places.items()}
 
 
 def _project_name(directory: Path) -> str:

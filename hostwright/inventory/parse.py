@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,6 +106,7 @@ class _Reader:
         self._count()
         self.parsed.values[path] = _place(node)
         if isinstance(node, ScalarNode):
+            self._join_surrogates(node, path)
             return self._scalar(node, path)
         if node.tag not in (f"{PREFIX}map", f"{PREFIX}seq"):
             self._problem(node, path, f"the tag {_short(node.tag)} means nothing here")
@@ -131,6 +133,14 @@ class _Reader:
     def _problem(self, node: Node, path: Path, text: str) -> None:
         self.parsed.problems.append(Problem(_place(node), f"{dotted(path)}{text}"))
 
+    def _join_surrogates(self, node: ScalarNode, path: Path) -> None:
+        """JSON writes U+1F600 as two escapes, which PyYAML leaves apart; one without the other is an error."""
+        if re.search("[\ud800-\udfff]", node.value):
+            units = node.value.encode("utf-16", "surrogatepass")
+            node.value = units.decode("utf-16", "replace")
+            if "\ufffd" in node.value:
+                self._problem(node, path, "is not valid Unicode text")
+
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         values: dict[str, object] = {}
         for key, value in self._own_pairs(node, path):
@@ -155,7 +165,9 @@ class _Reader:
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
                 self._problem(key, path, 'a key must be text; a value that begins with "{{" must be quoted')
-            elif key.value in first and key.tag != f"{PREFIX}merge":
+                continue
+            self._join_surrogates(key, path)
+            if key.value in first and key.tag != f"{PREFIX}merge":
                 line = _place(first[key.value]).line
                 self._problem(key, (*path, key.value), f"duplicate key, first on line {line}")
             elif key.tag != f"{PREFIX}merge":

@@ -4,8 +4,10 @@ import copy
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -247,18 +249,18 @@ def test_nothing_changes(inventory_of: Loader) -> None:
         assert isinstance(model, (App, Host, HealthCheck, FromEnv))
         with pytest.raises(ValidationError, match="frozen"):
             setattr(model, next(iter(type(model).model_fields)), "x")
+    changes: list[Callable[[Any], object]] = [
+        lambda m: m.update(x=1),
+        lambda m: m.pop("a"),
+        lambda m: m.popitem(),
+        lambda m: m.setdefault("x", 1),
+        lambda m: m.clear(),
+        lambda m: m.__setitem__("x", 1),
+        lambda m: m.__delitem__("a"),
+        lambda m: m.__ior__({"x": 1}),
+    ]
     for mapping in (inventory.apps, inventory.hosts, inventory.groups, app.env):
-        assert isinstance(mapping, dict)
-        for change in (
-            lambda m: m.update(x=1),
-            lambda m: m.pop("a"),
-            lambda m: m.popitem(),
-            lambda m: m.setdefault("x", 1),
-            lambda m: m.clear(),
-            lambda m: m.__setitem__("x", 1),
-            lambda m: m.__delitem__("a"),
-            lambda m: m.__ior__({"x": 1}),
-        ):
+        for change in changes:
             with pytest.raises(TypeError, match="a loaded inventory does not change"):
                 change(mapping)
     assert len({app, copy.deepcopy(app)}) == 1
