@@ -159,32 +159,35 @@ def steps(host: str, *found: tuple[str, str, float]) -> Iterator[Happening]:
 
 def deploy(host: str = "web1", latency: int = 12) -> Iterator[Happening]:
     """A release goes live."""
-    commit = "4f2c1d9e0b1a"
+    commit, release = "4f2c1d9e0b1a", "20261121t141502-4f2c1d9"
+    if host == "web1":
+        yield 0.0, host, 'hello  main 4f2c1d9 "Fix totals"'
     yield 0.4, host, hello(hostname=host, nginx="1.24.0")
     yield 0.0, host, events.SourceNeeded(commit, ["9b1e002"])
     yield 0.2, host, events.SourceReady(commit, "Fix totals", {"commit": "9b1e0021"})
-    yield 0.0, host, started("deploy", total=8)
-    yield from steps(host, ("fetch", "3 objects", 0.2), ("venv", "reused", 0.004), ("build", "", 0.4))
-    yield 0.0, host, events.StepStarted("migrate", "alembic upgrade head")
-    yield 0.4, host, events.Output("migrate", "INFO  [alembic.runtime.migration] Running upgrade 1a -> 2b")
-    yield 0.7, host, events.StepFinished("migrate", "alembic upgrade head", 1.1)
+    yield 0.0, host, started("deploy", total=0)
     yield from steps(
-        host,
-        ("start", "20261121T141502-4f2c1d9", 0.31),
-        ("health", f"200 in {latency} ms, 3 of 3", 0.8),
-        ("switch", "", 0.0006),
-        ("drain", "1 websocket draining", 0.3),
+        host, ("guard", "12.4 GiB and 0.9 GiB of memory are free", 0.02), ("tree", "42 files", 0.2)
     )
-    yield 0.0, host, events.RunFinished("done", 3.1, state="Live: 4f2c1d9. Undo: inv rollback")
+    yield from steps(host, ("venv", "reused", 0.004), ("render", release, 0.01), ("sync", "", 0.02))
+    yield 0.0, host, events.StepStarted("release_command", "alembic upgrade head")
+    info = "INFO  [alembic.runtime.migration] Running upgrade 1a -> 2b"
+    yield 0.4, host, events.Output("release_command", info)
+    yield 0.7, host, events.StepFinished("release_command", "alembic upgrade head", 1.1)
+    yield from steps(host, ("start", release, 0.31), ("health", f"200 in {latency} ms, 3 of 3", 0.8))
+    yield from steps(
+        host, ("switch", "0.6 ms", 0.003), ("drain", "1 connections still open", 0.3), ("prune", "", 0.0)
+    )
+    yield 0.0, host, events.RunFinished("done", 3.1, changed=1, state="4f2c1d9 is live")
 
 
 def bad_release(host: str = "web1") -> Iterator[Happening]:
     """The health gate says no."""
+    release = "20261121t141502-4f2c1d9"
     yield 0.4, host, hello(hostname=host, nginx="1.24.0")
     yield 0.2, host, events.SourceReady("4f2c1d9e0b1a", "Fix totals", {"commit": "9b1e0021"})
-    yield 0.0, host, started("deploy", total=8)
-    yield from steps(host, ("fetch", "3 objects", 0.2), ("venv", "reused", 0.004))
-    yield from steps(host, ("start", "20261121T141502-4f2c1d9", 0.3))
+    yield 0.0, host, started("deploy", total=0)
+    yield from steps(host, ("tree", "42 files", 0.2), ("venv", "reused", 0.004), ("start", release, 0.3))
     yield 0.0, host, events.StepStarted("health", "GET /health")
     for number in range(1, 13):
         yield 0.15, host, events.Output("health", f"try {number}: 500")
@@ -193,10 +196,9 @@ def bad_release(host: str = "web1") -> Iterator[Happening]:
         '\tIs the server running on host "10.0.0.5" and accepting TCP/IP connections?',
     )
     message = "GET /health -> 500 (12 tries)"
-    hint = "Its files are kept: inv shell --release 20261121T141502-4f2c1d9"
-    state = "The old release 9b1e002 kept serving; nothing was switched."
-    yield 0.0, host, events.StepFailed("health", message, 30.0, (), None, tail, hint, state)
-    live = "Not deployed. 9b1e002 is live."
+    hint = f"Its files are kept: inv run --release {release} env"
+    yield 0.0, host, events.StepFailed("health", message, 30.0, (), None, tail, hint)
+    live = "9b1e002 is live; nothing was switched"
     yield 0.0, host, events.RunFinished("refused", 31.2, failed=1, message=message, state=live)
 
 

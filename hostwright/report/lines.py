@@ -20,6 +20,8 @@ from hostwright.report.summary import Summary
 from hostwright.report.text import Line, Span, advice, clean, clean_lines, line, listed, pad, seconds, wrap
 from hostwright.report.wording import holder, server
 
+# a step that has nothing to say and took less is not worth a line
+TOLD_SECONDS = 0.05
 MARKS = {changes.CREATED: "created", changes.CHANGED: "changed", changes.REMOVED: "removed"}
 
 
@@ -61,6 +63,7 @@ class Lines:
         self._seen: dict[str, _Seen] = {}
         self._sources: set[str] = set()
         self._finished_hosts = 0
+        self._announced = ""
 
     def resize(self, look: Look) -> None:
         """The stream looks different now: a terminal has another width."""
@@ -83,6 +86,7 @@ class Lines:
         for seen in self._seen.values():  # a run of which something is said has a header
             lines += seen.header
             seen.header = []
+        self._announced += text
         for paragraph in clean_lines(text):
             host, gap, words = paragraph.partition("  ")
             if gap and host in self._hosts:
@@ -138,8 +142,10 @@ class Lines:
             return problems.failure(event, host, self._look, self._prefix(host).text)
         elif isinstance(event, events.StepFinished):
             seen.running.discard(event.step)
+            if not event.detail and event.seconds < TOLD_SECONDS:
+                return []
             lead, took = line(self._prefix(host)), seconds(event.seconds)
-            return [self._rows.step(lead, event.step, event.detail, took)]
+            return [self._rows.step(lead, event.step.replace("_", " "), event.detail, took)]
         elif isinstance(event, events.HandlerRan):
             return [self._handler(host, event)]
         else:
@@ -233,7 +239,9 @@ class Lines:
             return []
         self._sources.add(event.commit)
         old = str((event.current or {}).get("commit") or "")[:7]
-        text = f'{event.commit[:7]} "{event.subject}"' + (f" (live now: {old})" if old else "")
+        short = event.commit[:7]
+        text = short if short in self._announced else f'{short} "{event.subject}"'
+        text += f" (live now: {old})" if old else ""
         return [self._rows.step(line(self._prefix(host)), "commit", text, "")]
 
     def _finished(self, host: str, seen: _Seen, event: events.RunFinished) -> list[Line]:
@@ -241,7 +249,7 @@ class Lines:
         report = seen.report
         if event.outcome == "done" and event.unchanged:  # nothing was shown of it, so there was nothing to do
             seen.header = []
-        told = event.message in seen.said
+        told = any(said in event.message or event.message in said for said in seen.said if said)
         return self._summary.host(Span(self._name(host), "host"), report, event, told=told)
 
     # -- pieces --------------------------------------------------------------------------------------------

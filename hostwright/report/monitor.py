@@ -95,6 +95,8 @@ class HostReport:
     message: str = ""
     state: str = ""
     error: HostwrightError | None = None
+    # a story of steps (deploy, rollback) rather than a catalog of resources
+    stepped: bool = False
     _replaying: bool = field(default=False, init=False, repr=False)
 
     def feed(self, event: events.Event) -> None:
@@ -102,7 +104,9 @@ class HostReport:
         counted = _COUNTED.get(type(event))
         if counted:
             self.counts[counted] += 1
-        if isinstance(event, (events.ResourceFailed, events.StepFailed)):
+        if isinstance(event, events.StepStarted):
+            self.stepped = True
+        elif isinstance(event, (events.ResourceFailed, events.StepFailed)):
             self.failures.append(Failure.of(event))
         elif isinstance(event, events.ResourceChanged):
             self.timings.append(Timing(event.title, event.seconds))
@@ -136,7 +140,7 @@ class HostReport:
     def _forget_replay(self) -> None:
         """The replay of an earlier run is over; what is asked for now is counted afresh."""
         self._replaying = False
-        self.run, self.action, self.check = "", "", False
+        self.run, self.action, self.check, self.stepped = "", "", False, False
         self.counts = dict.fromkeys(COUNTS, 0)
         self.handlers, self.timings, self.failures = [], [], []
 

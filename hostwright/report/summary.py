@@ -40,7 +40,7 @@ class Summary:
         """
         counts = {key: max(report.counts[key], int(getattr(event, key))) for key in COUNTS}
         message = "" if told else clean(event.message)
-        resources = any(counts[key] for key in COUNTS if key != "failed")
+        resources = not report.stepped and any(counts[key] for key in COUNTS if key != "failed")
         took = seconds(event.seconds)
         if resources:
             text = self._counts(counts, report.check)
@@ -52,13 +52,13 @@ class Summary:
             good = event.outcome == "done"
             head = HEADS.get(event.outcome, clean(event.outcome))
             state = clean(event.state)
-            first = state or message or ("done" if good else head)
-            if message and not good:
-                first = f"{head}: {message}"
+            first = state or message or "done"
+            if not good:
+                first = ": ".join(part for part in (head, message or state) if part)
             parts = line(Span(first, "good" if good else "failed"))
             lines = self._rows.summary(line(name), parts, took) if self._fits(name, first) else []
             lines = lines or self._prose(name, first, took)
-            rest = [] if first == state else [state]
+            rest = [state] if message and not good else []
         at = " " * len(name.text)
         for paragraph in rest:
             if paragraph:
