@@ -131,4 +131,5 @@ def _jumps(file: _Sections) -> Iterator[tuple[Path, str]]:
         if step == host:
             own = "jump" in _mapping(_mapping(file.data.get("hosts")).get(host))
             path: Path = ("hosts", host, "jump") if own else ("hosts", host)
-            yield path, f"the way to {host} leads back to it: {' -> '.join([*way, host])}"
+            hint = "" if own else "; end it there with `jump: null`"
+            yield path, f"the way to {host} leads back to it: {' -> '.join([*way, host])}{hint}"

@@ -55,7 +55,7 @@ REPOSITORIES: dict[str, tuple[dict[str, str], tuple[str, str | None, str, str | 
         ("fastapi", "app.main:app", ".", "app/requirements.txt", "/"),
     ),
     "factory": (
-        {"shop/__init__.py": "from flask import Flask\ndef create_app(x=None):\n    app = Flask('x')\n    return app\n"},
+        {"shop/__init__.py": "from flask import Flask\ndef create_app(x=None):\n    a = Flask('x')\n    return a\n"},
         ("flask", "shop:create_app()", ".", None, "/"),
     ),
     "factory_that_needs_arguments": (
