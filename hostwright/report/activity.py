@@ -45,7 +45,7 @@ class Activity:
         elif isinstance(event, events.ResourceStarted):
             self._now(event.title, now)
         elif isinstance(event, events.StepStarted):
-            self._now(f"{event.step} {event.detail}".strip(), now)
+            self._now(f"{event.step.replace('_', ' ')} {event.detail}".strip(), now)
         elif isinstance(event, (events.StepFinished, events.StepFailed)):
             self.done += 1
             self._now("working", now)
