@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostwright.errors import AuthenticationFailed, SudoFailed
-from hostwright.inventory import FromEnv, Host, Secret
+from hostwright.inventory import FromEnv, Host, Inventory, Secret
 from hostwright.transport.base import Transport
+from hostwright.transport.keys import Passphrases
 
 Say = Callable[[str, str], None]
 
@@ -23,15 +24,19 @@ class Logins:
 
     Args:
         say: takes (host name, line) for people: a first contact's fingerprint.
+        inventory: knows the hosts that others are reached through.
         environ: where `sudo_password: {from_env: NAME}` is read.
         known_hosts: instead of ~/.ssh/known_hosts.
     """
 
     say: Say
+    inventory: Inventory
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     known_hosts: Path | None = None
     # hosts where the bootstrap user had to be used
     bootstrapped: set[str] = field(default_factory=set)
+    # asks for each key's passphrase once, however many hosts want it
+    _passphrases: Passphrases = field(default_factory=Passphrases)
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
     def connect(self, host: Host) -> Transport:
@@ -58,6 +63,8 @@ class Logins:
             say=lambda line: self.say(host.name, line),
             password=(lambda: self._password(host)) if host.sudo_password else None,
             known_hosts=self.known_hosts,
+            passphrase=self._passphrases,
+            jump=self.inventory.jump_host(host),
         )
 
     def _password(self, host: Host) -> Secret:

@@ -56,9 +56,8 @@ def status(
 ) -> None:
     """Release, health and load of every host."""
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
-        from hostwright.run.tables import status_table
-
         from hostwright.recipes.release import health
+        from hostwright.run.tables import status_table
 
         hosts = session.hosts(host, purpose="deploy", app=app)
         inventory_apps = session.inventory.apps

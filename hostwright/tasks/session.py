@@ -127,7 +127,7 @@ class Session:
         """How to get into hosts."""
         from hostwright.run.login import Logins
 
-        return Logins(say=lambda host, line: self.say(f"{host}  {line}"))
+        return Logins(lambda host, line: self.say(f"{host}  {line}"), self.inventory)
 
     def say(self, line: str) -> None:
         """A word for people: into the report of a run; beside the answer of a query."""
