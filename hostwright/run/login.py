@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,12 +28,14 @@ class Logins:
         inventory: knows the hosts that others are reached through.
         environ: where `sudo_password: {from_env: NAME}` is read.
         known_hosts: instead of ~/.ssh/known_hosts.
+        pause: holds the output still while a question is asked.
     """
 
     say: Say
     inventory: Inventory
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     known_hosts: Path | None = None
+    pause: Callable[[], AbstractContextManager[None]] = nullcontext
     # hosts where the bootstrap user had to be used
     bootstrapped: set[str] = field(default_factory=set)
     # asks for each key's passphrase once, however many hosts want it
@@ -85,5 +88,5 @@ class Logins:
                 host=host.name,
                 hint="In the inventory: sudo_password: {from_env: SUDO_PASSWORD}",
             )
-        with self._asking:
+        with self._asking, self.pause():
             return Secret(getpass.getpass(f"sudo password of {host.user} on {host.name}: "))

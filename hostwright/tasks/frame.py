@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hostwright.errors import HostwrightError, InventoryError, UsageError
 
@@ -42,7 +41,9 @@ def errors(debug: bool) -> Iterator[None]:
     except HostwrightError as error:
         if debug:
             raise
-        print(error, file=sys.stderr)
+        from hostwright.report import error_text
+
+        print(error_text(error, sys.stderr, os.environ), file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -114,7 +115,3 @@ def ask(question: str, yes: bool, default: bool = False) -> bool:
     if not sys.stdin.isatty():
         return default
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-Task = Callable[..., Any]
-Hosts = Sequence[str]

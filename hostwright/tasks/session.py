@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -44,6 +45,7 @@ class Session:
         self._inventory_name = inventory
         self._identity = identity
         self.as_json = as_json
+        self._debug = debug
         self._errors = frame.errors(debug)
         self._loaded: Inventory | None = None
         self._output: Output | None = None
@@ -119,7 +121,7 @@ class Session:
         if self._output is None:
             from hostwright.report import choose
 
-            self._output = choose(sys.stdout, json=self.as_json, environ=os.environ)
+            self._output = choose(sys.stdout, json=self.as_json, environ=os.environ, debug=self._debug)
         return self._output
 
     @property
@@ -127,7 +129,13 @@ class Session:
         """How to get into hosts."""
         from hostwright.run.login import Logins
 
-        return Logins(lambda host, line: self.say(f"{host}  {line}"), self.inventory)
+        return Logins(lambda host, line: self.say(f"{host}  {line}"), self.inventory, pause=self.pause)
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Nothing moves on the terminal while a question is asked."""
+        from hostwright.report import paused
+
+        return paused(self._output)
 
     def say(self, line: str) -> None:
         """A word for people: into the report of a run; beside the answer of a query."""
