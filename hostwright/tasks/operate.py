@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -189,5 +190,5 @@ def show(session: Session, answers: Answers, report: Report, table: Any) -> None
             found[name] = {"error": error.message, "exit_code": error.exit_code}
         print(json_module.dumps(found, indent=2))
     else:
-        print(table(answers.data, answers.errors))
+        print(table(answers.data, answers.errors, os.environ))
     end(report.exit_code)

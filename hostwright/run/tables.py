@@ -1,0 +1,117 @@
+"""The answers of `inv status` and `inv releases` as tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from hostwright.errors import HostwrightError
+from hostwright.report import Column, Look, table
+
+Answers = Mapping[str, Mapping[str, Any]]
+Errors = Mapping[str, HostwrightError]
+# from here on a disk is worth a word
+FULL = 0.85
+
+
+def releases_table(answers: Answers, errors: Errors, environ: Mapping[str, str]) -> str:
+    """One row a release."""
+    several = len(answers) + len(errors) > 1
+    rows = []
+    for host, data in answers.items():
+        for release in data["releases"]:
+            row = (
+                release["id"], release["state"], ago(release["live"] or release["when"]), duration(release["seconds"]),
+                release["who"], release["why"] or release["subject"],
+            )  # fmt: skip
+            rows.append((host, *row) if several else row)
+    columns: list[Column | str] = ["release", "state", "when", Column("took", right=True), "who", "subject"]
+    text = table([*(["host"] if several else []), *columns], rows, Look.of(sys.stdout, environ))
+    if not rows and not errors:
+        text = "Nothing was deployed yet. Next: inv deploy"
+    return "\n".join([text, *(f"{host}  {error.message}" for host, error in errors.items())])
+
+
+def status_table(answers: Answers, errors: Errors, environ: Mapping[str, str]) -> str:
+    """One row an app on a host, what is wrong beside it."""
+    rows: list[tuple[object, ...]] = []
+    for host, data in answers.items():
+        machine = data["host"]
+        about_host = (
+            ago_seconds(machine["uptime_seconds"]),
+            f"{machine['load'][0]:.1f}/{machine['cores']}",
+            f"{gib(machine['memory_total'] - machine['memory_available'])}/{gib(machine['memory_total'])} GiB",
+            f"{used(machine):.0%}",
+        )
+        for name, app in data["apps"].items() or {"-": {}}.items():
+            rows.append((host, *about_app(name, app), *about_host, ", ".join(notes(machine, app)) or "-"))
+    for host, error in errors.items():
+        rows.append((host, *["-"] * 8, f"unreachable: {error.message}"))
+    columns: list[Column | str] = [
+        "host", "app", "release", "since", Column("health", right=True), "up", Column("load", right=True),
+        Column("mem", right=True), Column("disk", right=True), "notes",
+    ]  # fmt: skip
+    return table(columns, rows, Look.of(sys.stdout, environ))
+
+
+def about_app(name: str, app: Mapping[str, Any]) -> tuple[object, ...]:
+    """name, release, since when, health."""
+    release = app.get("release")
+    if not release:
+        return name, "-", "-", "-"
+    health = app["health"]
+    answer = f"{health['status']}  {health['ms']:.0f} ms" if health["status"] else "none"
+    return name, release["commit"][:7] or release["id"], ago(release["since"]), answer
+
+
+def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
+    """What somebody should look at."""
+    found = []
+    if app and not app["provisioned"]:
+        found.append("not provisioned")
+    elif app and not app["release"]:
+        found.append("nothing deployed")
+    elif app and not app["health"]["ok"]:
+        found.append(f"not healthy: {app['health']['problem'] or app['health']['status']}")
+    if app.get("restarts"):
+        found.append(f"{app['restarts']} restarts")
+    others = {unit for unit in app.get("units", {}) if app["release"]["id"] not in unit}
+    if others:
+        found.append(f"draining: {', '.join(sorted(others))}")
+    if used(machine) > FULL:
+        found.append("disk nearly full")
+    if machine["failed_units"]:
+        found.append(f"failed: {', '.join(machine['failed_units'])}")
+    if machine["reboot_required"]:
+        found.append("reboot needed")
+    return found
+
+
+def used(machine: Mapping[str, Any]) -> float:
+    """How full the disk is, 0 to 1."""
+    return 1 - machine["disk_free"] / machine["disk_total"] if machine["disk_total"] else 0.0
+
+
+def gib(count: float) -> str:
+    """Bytes as GiB."""
+    return f"{count / 2**30:.1f}"
+
+
+def ago(when: float | None) -> str:
+    """How long ago a Unix time is."""
+    return "-" if not when else ago_seconds(time.time() - when)
+
+
+def ago_seconds(seconds: float) -> str:
+    """A span of time in one unit: 40 s, 12 min, 5 h, 41 d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def duration(seconds: float | None) -> str:
+    """How long a deploy took."""
+    return "-" if seconds is None else f"{seconds:.1f} s"
