@@ -57,15 +57,12 @@ def status(
 ) -> None:
     """Release, health and load of every host."""
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
-        from hostwright.recipes.release import health
         from hostwright.run.tables import status_table
 
         hosts = session.hosts(host, purpose="deploy", app=app)
-        inventory_apps = session.inventory.apps
 
         def apps(host: Host) -> dict[str, Any]:
-            found = [inventory_apps[name] for name in host.apps if app in (None, name)]
-            return {"apps": [{"name": each.name, "health": health(each, host)} for each in found]}
+            return {"apps": [name for name in host.apps if app in (None, name)]}
 
         answers, report = ask_each(session, hosts, "status", apps)
         show(session, answers, report, status_table)
