@@ -51,7 +51,7 @@ class Agent(AgentSSH):
 
 
 def connect(path: str | None) -> socket.socket:
-    """A socket to the agent at `path`, by default SSH_AUTH_SOCK.
+    """A socket to the agent at `path`, by default SSH_AUTH_SOCK; "none" is none (ssh_config(5)).
 
     Raises:
         OSError: nobody listens there.
@@ -60,7 +60,7 @@ def connect(path: str | None) -> socket.socket:
     try:
         connection.settimeout(TIMEOUT)
         path = path or os.environ.get("SSH_AUTH_SOCK")
-        if not path:
+        if not path or path == "none":
             raise FileNotFoundError("no ssh agent")
         connection.connect(str(Path(path).expanduser()))
     except BaseException:

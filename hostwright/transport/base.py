@@ -16,7 +16,7 @@ class Channel(Protocol):
     """One running command: its stdin, its stdout line by line, the end of its stderr, its exit code."""
 
     def send(self, data: bytes) -> None:
-        """Send all of it to the command's stdin. Threads may call it at the same time; each call is one piece.
+        """Send all of it to the command's stdin. Threads may do so at the same time; each call is one piece.
 
         Raises:
             ConnectionLost: it cannot arrive any more.

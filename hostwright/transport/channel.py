@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 TICK = 5.0  # seconds without output after which the server is asked for a sign of life
 SILENCE = 30.0  # seconds without one after which it is taken for dead
 TAIL_LINES, TAIL_BYTES = 20, 64 * 1024
-# Until the command has answered, what was sent is kept: if sudo wants a password first, it is sent again. More than
-# this cannot be under way unread (a server's window is 2 MiB), so then the command runs.
+# Until the command has answered, what was sent is kept: if sudo wants a password first, it is sent again.
+# More than this cannot be under way unread (a server's window is 2 MiB), so then the command runs.
 KEPT = 4 << 20
 
 
@@ -64,7 +65,7 @@ class SshChannel:
             try:
                 self._send(self._channel, data)
             except OSError as error:
-                # before its first answer the command was refused, most likely: `lines` says why, or sends it again
+                # not answered yet, so most likely refused: `lines` says why, or sends it again
                 if self._answered or not self._transport.alive:
                     raise self._lost(self._transport.reason or str(error)) from error
 
@@ -101,7 +102,7 @@ class SshChannel:
             yield rest
 
     def _look_at(self, line: bytes) -> None:
-        """Our agent's lines have an RS: then the command runs. Anything else is noise, or an answer of its own."""
+        """Our agent's lines have an RS: then the command runs. Anything else is noise, or a refusal."""
         if wire.RS in line:
             with self._lock:
                 self._answered, self._kept = True, None
@@ -116,7 +117,8 @@ class SshChannel:
             except TimeoutError:
                 self._drain_stderr()
                 self._check_alive()
-                self._transport.knock()
+                with contextlib.suppress(OSError):  # recv tells that better
+                    self._transport.knock()
                 continue
             self._drain_stderr()
             return data
@@ -174,7 +176,8 @@ class SshChannel:
 
     def close(self) -> None:
         """Give the command up: its stdin ends, and what it writes goes nowhere."""
-        self._channel.close()
+        with contextlib.suppress(OSError):
+            self._channel.close()
 
     # -- sudo with a password --------------------------------------------------------------------------------
 
@@ -198,8 +201,9 @@ class SshChannel:
         except SudoFailed as problem:
             channel.close()
             raise self._named(problem) from None
+        except OSError as error:
+            raise self._lost(self._transport.reason) from error
         with self._lock:
-            self._channel.close()
             self._channel = channel
             kept, self._kept = self._kept or [], None
             for data in kept:

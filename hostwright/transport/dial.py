@@ -88,11 +88,6 @@ class Dialer:
         from hostwright.transport.login import Login
 
         with contextlib.ExitStack() as stack:
-            gateway = None
-            if target.via:
-                link = self.dial(target.via)
-                stack.callback(link.closing.close)
-                gateway = link.connection
             with contextlib.closing(Agent(target.identity_agent)) as agent:
                 keys = Keys(
                     target.identity_files,
@@ -100,7 +95,14 @@ class Dialer:
                     self._passphrase,
                     strict=target.identity_strict,
                     agent_too=not target.identities_only,
+                    host=target.name,
                 )
+                keys.check()
+                gateway = None
+                if target.via:
+                    link = self.dial(target.via)
+                    stack.callback(link.closing.close)
+                    gateway = link.connection
                 login = Login(target, keys, fast)
                 connection = self._connection(target, gateway, login, without, stack)
             return Link(target, connection, login.session, stack.pop_all())
@@ -137,7 +139,6 @@ class Dialer:
 
         options: dict[str, Any] = {
             "timeout": target.timeout,
-            "banner_timeout": target.timeout,
             "auth_timeout": LOGIN_TIMEOUT,
             "channel_timeout": SESSION_TIMEOUT,
             "transport_factory": transport,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
+from paramiko.ssh_exception import ChannelException, IncompatiblePeer
 
 from hostwright.errors import (
     HostNotFound,
@@ -82,7 +82,8 @@ def greeting(target: Target, transport: TunedTransport | None, error: Exception)
     heard = transport.line.greeting if transport else b""
     for words, meaning in TURNED_AWAY.items():
         if heard.startswith(words):
-            return _unreachable(target, f"{target.called} does not take logins now: {meaning}", "Try again later.")
+            message = f"{target.called} does not take logins now: {meaning}"
+            return _unreachable(target, message, "Try again later.")
     if heard and not heard.startswith(b"SSH-") and b"\nSSH-" not in heard:
         said = [line for line in heard.decode("utf-8", "replace").splitlines() if line.strip()][:3]
         return ProtocolError(
@@ -92,15 +93,17 @@ def greeting(target: Target, transport: TunedTransport | None, error: Exception)
             hint="Check the port.",
         )
     if isinstance(error, IncompatiblePeer):
-        return ProtocolError(f"{target.called} and we have no algorithm in common", host=target.name, evidence=(str(error),))
-    if isinstance(error, TimeoutError) or "timed out" in str(error) or (transport and transport.packetizer.handshake_timed_out()):
-        message = f"{target.called} took the connection, but does not speak: timed out after {target.timeout:g} s"
+        message = f"{target.called} and we have no algorithm in common"
+        return ProtocolError(message, host=target.name, evidence=(str(error),))
+    if isinstance(error, TimeoutError) or "timeout" in str(error).lower():
+        message = f"{target.called} took the connection, then said nothing for {target.timeout:g} s"
         return _unreachable(target, message, "A server that is just starting may need another minute.")
+    reason = (transport.disconnected if transport else "") or str(error)
     return _unreachable(
         target,
         f"{target.called} closed the connection before the login",
         "sshd may be starting, or keep this machine out (fail2ban, hosts.deny).",
-        *([transport.disconnected] if transport and transport.disconnected else [str(error)] if str(error) else []),
+        *([reason] if reason else []),
     )
 
 
@@ -108,5 +111,4 @@ def session(target: Target, error: Exception) -> TransportError:
     """Why the login worked, but no session came about."""
     if isinstance(error, ChannelException):
         return ProtocolError(f"{target.called} opens no session: {error.text.lower()}", host=target.name)
-    kind = "closed the connection after the login" if isinstance(error, (EOFError, SSHException)) else str(error)
-    return _unreachable(target, f"{target.called} {kind}")
+    return ProtocolError(f"{target.called} opens no session: {error}", host=target.name)

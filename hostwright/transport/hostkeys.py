@@ -1,9 +1,9 @@
 """Which host keys we trust: known_hosts as sshd(8) describes it, pins, and trust on first contact.
 
-An unknown key is recorded on first contact, as `ssh -o StrictHostKeyChecking=accept-new` does. A changed one is
-refused, and, stricter than ssh, so is one of another type when none of those on record is offered. Lines with
-`@revoked` are honoured. Lines with `@cert-authority` are passed over: host certificates are not supported, so
-such a server is met by its plain key.
+An unknown key is recorded on first contact, as `ssh -o StrictHostKeyChecking=accept-new` does. A changed one
+is refused, and, stricter than ssh, so is one of another type when none of those on record is offered. Lines
+with `@revoked` are honoured. Lines with `@cert-authority` are passed over: host certificates are not
+supported, so such a server is met by its plain key.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hostwright.errors import HostKeyMismatch
 
 SYSTEM = Path("/etc/ssh/ssh_known_hosts")
 COMMENT = "first seen by hostwright on"
+REINSTALLED = "Either the server was reinstalled, or someone is in between."
 # what ssh(1) offers first, and what a server usually has
 TYPES = (
     *("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
@@ -128,7 +129,7 @@ def known_as(host: str, port: int) -> str:
     return host.lower() if port == 22 else f"[{host.lower()}]:{port}"
 
 
-class WrongKeyType(Exception):  # noqa: N818 - caught by those who connect, who try another type
+class WrongKeyType(Exception):
     """The pin is a fingerprint, and this key has another one; the pinned key may be one of another type.
 
     Attributes:
@@ -228,8 +229,7 @@ class HostKeys:
             expected = HostKey(key_type, base64.b64decode(encoded)).fingerprint
         error = self._refuse(
             f"the host key is not the pinned one. Pinned: {expected}. Now: {key.fingerprint}.",
-            "Either the server was reinstalled, or someone is in between. If it was you, change host_key in "
-            "the inventory.",
+            f"{REINSTALLED} If it was you, change host_key in the inventory.",
         )
         raise WrongKeyType(key, error) if by_fingerprint else error
 
@@ -239,13 +239,11 @@ class HostKeys:
         remove = ["ssh-keygen", "-R", self.name if self.name == self._plain else f"'{self.name}'"]
         if entry.file != default_file():
             remove[1:1] = ["-f", str(entry.file)]
+        where = f"{_short(entry.file)}:{entry.line}"
         return self._refuse(
             f"the host key changed. Known: {entry.key.fingerprint}{entry.since}. Now: {key.fingerprint}.",
-            "Either the server was reinstalled, or someone is in between. If it was you:\n  " + " ".join(remove),
-            f"{_short(entry.file)}:{entry.line} has another {entry.key.type} key for {self.name}"
-            if same_type
-            else f"{_short(entry.file)}:{entry.line} has only a {entry.key.type} key for {self.name}; the server "
-            f"offers a {key.type} one",
+            f"{REINSTALLED} If it was you:\n  {' '.join(remove)}",
+            f"{where} knows {self.name} by its {entry.key.type} key; this is a {key.type} key",
         )
 
     def _refuse(self, message: str, hint: str, *evidence: str) -> HostKeyMismatch:
@@ -259,7 +257,8 @@ class HostKeys:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         except OSError as error:
-            self._say(f"first contact: host key {key.fingerprint} NOT recorded in {_short(self._file)}: {error.strerror}")
+            why = f"it cannot be recorded in {_short(self._file)}: {error.strerror}"
+            self._say(f"first contact: host key {key.fingerprint}; {why}")
             return
         with os.fdopen(handle, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hostwright.errors import AuthenticationFailed
 from hostwright.transport.hostkeys import HostKey
 from hostwright.transport.keyfile import KeyFile, KeyFileProblem, inspect
 
 if TYPE_CHECKING:
+    from paramiko import PKey
+
     from hostwright.inventory import Secret
     from hostwright.transport.agent import Agent
 
@@ -27,21 +29,34 @@ Passphrase = Callable[[Path], "Secret | None"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A key to try. `key` is a paramiko.PKey; `source` names where it is from, for people."""
+    """A key to try. `source` says where it is from, for people."""
 
-    key: Any
+    key: PKey
     source: str
 
     def __str__(self) -> str:
         return f"{self.source}  {HostKey('', self.key.asbytes()).fingerprint}"
 
 
-class Passphrases:
-    """Asks for the passphrase of a key file on the terminal, once each, one at a time. Share it between hosts."""
+def _on_terminal() -> bool:
+    return sys.stdin.isatty()
 
-    def __init__(self, ask: Callable[[str], str] = getpass.getpass, tty: Callable[[], bool] | None = None) -> None:
+
+class Passphrases:
+    """Asks for the passphrases of key files on the terminal, once each. Share it between hosts.
+
+    Args:
+        ask: shows a prompt and reads an answer.
+        tty: whether there is somebody to ask.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[str], str] = getpass.getpass,
+        tty: Callable[[], bool] = _on_terminal,
+    ) -> None:
         self._ask = ask
-        self._tty = tty or (lambda: sys.stdin is not None and sys.stdin.isatty())
+        self._tty = tty
         self._lock = threading.Lock()
         self._answers: dict[Path, Secret | None] = {}
 
@@ -63,7 +78,7 @@ class Passphrases:
             return self._answers[path]
 
 
-def load(path: Path, passphrase: Secret | None = None) -> Any:
+def load(path: Path, passphrase: Secret | None = None) -> PKey:
     """A private key from its file, with the certificate beside it when there is one.
 
     Raises:
@@ -91,6 +106,7 @@ class Keys:
         agent: the agent.
         agent_too: keys of the agent are tried when no file works.
         passphrase: for encrypted files that the agent does not hold.
+        host: what the server is called; for errors.
     """
 
     named: tuple[Path, ...]
@@ -98,7 +114,23 @@ class Keys:
     passphrase: Passphrase
     strict: bool = False
     agent_too: bool = True
+    host: str | None = None
     notes: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Look at the files before anything is contacted.
+
+        Raises:
+            AuthenticationFailed: a key file that `strict` insists on cannot be used.
+        """
+        for path in self.named if self.strict else ():
+            try:
+                inspect(path)
+            except KeyFileProblem as problem:
+                raise self._fatal(problem) from problem
+
+    def _fatal(self, problem: KeyFileProblem) -> AuthenticationFailed:
+        return AuthenticationFailed(problem.message, host=self.host, hint=problem.hint or None)
 
     def __iter__(self) -> Iterator[Candidate]:
         """The keys in order, each once. What could not be used is added to `notes` on the way.
@@ -120,7 +152,7 @@ class Keys:
                 candidate = self._from_file(inspect(path))
             except KeyFileProblem as problem:
                 if self.strict:
-                    raise AuthenticationFailed(problem.message, hint=problem.hint or None) from problem
+                    raise self._fatal(problem) from problem
                 self.notes.append(problem.message)
                 continue
             if candidate:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOO_MANY = "Too many authentication failures"
 
 
-class Surprise(Exception):  # noqa: N818 - not an error of its own: the slow way comes next
+class Surprise(Exception):
     """The fast way did not work, and it is not the keys' fault."""
 
 
@@ -100,7 +100,8 @@ class Login:
 
     def _banner(self, transport: TunedTransport) -> list[str]:
         banner = (transport.auth_handler and transport.auth_handler.banner) or b""
-        return [line.strip() for line in banner.decode("utf-8", "replace").splitlines() if line.strip()][-5:]
+        text = banner if isinstance(banner, str) else banner.decode("utf-8", "replace")
+        return [line.strip() for line in text.splitlines() if line.strip()][-5:]
 
     def _refused(
         self, transport: TunedTransport, *, offered: list[str] | None = None, more: list[str] | None = None

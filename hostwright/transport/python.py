@@ -1,4 +1,4 @@
-"""Puts a python3 on a server that has none. There is no agent yet, so a constant POSIX shell script does it."""
+"""Puts a python3 on a server that has none: there is no agent yet, so a constant shell script does it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from hostwright.errors import UnsupportedServer
 from hostwright.transport.base import Transport
 
-NOT_DEBIAN, FAILED = 90, 91
-# Nothing is ever put into this text. DPkg::Lock::Timeout does not cover the locks of apt's lists and archives, so a
-# held lock is also waited for by trying again; stdin is closed so that nothing can ask.
+NOT_DEBIAN = 90
+# Nothing is ever put into this text. DPkg::Lock::Timeout does not cover the locks of apt's lists and
+# archives, so a held lock is also waited for by trying again. stdin is closed so that nothing can ask.
 SCRIPT = r"""
 exec </dev/null 2>&1
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 NEEDRESTART_SUSPEND=1
@@ -64,9 +64,10 @@ def install_python(transport: Transport, say: Callable[[str], None]) -> None:
     finally:
         channel.close()
     if code == NOT_DEBIAN:
-        system = next((line.removeprefix("system: ") for line in said if line.startswith("system: ")), "unknown")
+        system = said[-1].removeprefix("system: ") if said else "unknown"
         raise UnsupportedServer(
-            f"this is {system}; Hostwright manages Debian and Ubuntu", hint="Reinstall the server with one of them."
+            f"this is {system}; Hostwright manages Debian and Ubuntu",
+            hint="Reinstall the server with one of them.",
         )
     if code != 0:
         raise UnsupportedServer(

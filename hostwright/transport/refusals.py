@@ -13,7 +13,6 @@ from hostwright.transport.base import PythonMissing
 OTHER_USER = re.compile(r'Please login as the user "([^"]+)" rather than the user "([^"]+)"')
 EXPIRED = re.compile(r"Password change required but no TTY available|change your password immediately")
 NO_LOGIN = re.compile(r"This account is currently not available")
-NO_COMMAND = re.compile(r"python3?['’]?: (command )?not found|python3?['’]?: No such file|python3['’]?\W+command not found")
 
 
 def other_user(line: str) -> AuthenticationFailed | None:
@@ -22,8 +21,14 @@ def other_user(line: str) -> AuthenticationFailed | None:
     if found is None:
         return None
     return AuthenticationFailed(
-        f'this server is for the user "{found[1]}", not "{found[2]}"', hint=f"In the inventory: user: {found[1]}"
+        f'this server is for the user "{found[1]}", not "{found[2]}"',
+        hint=f"In the inventory: user: {found[1]}",
     )
+
+
+def _no_such_program(program: str, text: str) -> bool:
+    """As shells, env, sudo and sudo-rs say it."""
+    return bool(re.search(rf"{re.escape(program)}['’]?: (command not found|not found|No such file)", text))
 
 
 def explain(
@@ -52,8 +57,9 @@ def explain(
     through_sudo = root and user != "root"
     if through_sudo and sudo.NO_SUDO.search(text):
         return sudo.explain(stderr, user)
-    if argv[0].rpartition("/")[2].startswith("python") and (exit_code == 127 or NO_COMMAND.search(text)):
-        return PythonMissing("the server has no python3", evidence=stderr[-3:])
+    program = argv[0].rpartition("/")[2]
+    if program.startswith("python") and (exit_code == 127 or _no_such_program(program, text)):
+        return PythonMissing(f"the server has no {program}", evidence=stderr[-3:])
     if through_sudo and sudo.speaks(stderr):
         return sudo.explain(stderr, user)
     return None

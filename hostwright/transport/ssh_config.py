@@ -1,8 +1,8 @@
 """Where a server is and who logs in: the inventory's host, completed from ~/.ssh/config.
 
-The inventory wins where it says something; its address may be an alias of ssh_config. Honoured are HostName,
-User, Port, IdentityFile, IdentitiesOnly, IdentityAgent, HostKeyAlias, ProxyJump and ProxyCommand, with Include
-and Match (then ssh itself is asked: `ssh -G`).
+The inventory wins where it says something; its address may be an alias of ssh_config. Honoured are
+HostName, User, Port, IdentityFile, IdentitiesOnly, IdentityAgent, HostKeyAlias, ProxyJump and ProxyCommand,
+with Include and Match (then ssh itself is asked: `ssh -G`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Target:
         identity_files: private keys to use; empty means the usual ones.
         identity_strict: the inventory names the key, so it must be usable.
         identities_only: do not try keys of the agent that no file names.
-        identity_agent: socket of the agent; None means SSH_AUTH_SOCK.
+        identity_agent: socket of the agent; None means SSH_AUTH_SOCK, "none" that there is none.
         known_as: the name in known_hosts.
         pin: the only host key to accept.
         proxy_command: program whose stdin and stdout are the connection.
@@ -136,7 +136,7 @@ def _without_defaults(options: dict[str, tuple[str, ...]]) -> Options:
         del options["identityfile"]
     if options.get("user") == (getpass.getuser(),):
         del options["user"]
-    return {key: value for key, value in options.items() if value != ("none",)}
+    return options
 
 
 def resolve(host: Host, *, jump: Host | None = None, config: Path | None = None) -> Target:
@@ -164,7 +164,9 @@ def resolve(host: Host, *, jump: Host | None = None, config: Path | None = None)
     )
     if jump:
         via = resolve(jump, config=config)
-        return replace(target, proxy_command=None, via=_same_key(replace(via, name=host.name, jump=True), target))
+        return replace(
+            target, proxy_command=None, via=_same_key(replace(via, name=host.name, jump=True), target)
+        )
     return _jumped(target, host.jump or _one(options, "proxyjump"), config, MAX_JUMPS)
 
 
@@ -202,7 +204,7 @@ def _target(
         identities_only=_one(options, "identitiesonly") == "yes",
         identity_agent=None if agent in (None, "SSH_AUTH_SOCK") else agent,
         pin=pin,
-        proxy_command=_expand(command, tokens) if command else None,
+        proxy_command=_expand(command, tokens) if command and command != "none" else None,
     )
 
 
@@ -212,7 +214,7 @@ def _expand(text: str, tokens: Mapping[str, str]) -> str:
 
 
 def _jumped(target: Target, jumps: str | None, config: Path | None, left: int) -> Target:
-    """`target` reached through `jumps`: `[user@]host[:port]`, several with commas, the first one met first."""
+    """`target` reached through `jumps`: `[user@]host[:port]`, with commas in the order of the way."""
     hops = [hop.strip() for hop in (jumps or "").split(",") if hop.strip() and hop.strip() != "none"]
     if not hops:
         return target

@@ -1,8 +1,9 @@
-"""Becoming root: sudo and sudo-rs, with and without a password, judged by what they do more than by what they say.
+"""Becoming root: sudo and sudo-rs, with and without a password, judged by what they do before what they say.
 
-First `sudo -n`, which never asks. Only if that fails and there is a password, once more with `-S`: the password is
-sent when the prompt has come, never ahead. Sent ahead, it would be input of the command wherever sudo does not
-ask, and what follows a wrong one would be taken for further guesses. So the command says when it runs (`STARTED`).
+First `sudo -n`, which never asks. Only if that fails and there is a password, once more with `-S`: the
+password is sent when the prompt has come, never ahead. Sent ahead, it would be input of the command wherever
+sudo does not ask, and what follows a wrong one would be taken for further guesses. So the command says when
+it runs (`STARTED`).
 """
 
 from __future__ import annotations
@@ -24,13 +25,22 @@ if TYPE_CHECKING:
 PROMPT_TIMEOUT = 60.0  # seconds; sudo's PAM may wait for something of its own
 # English messages, and a Python that speaks UTF-8, whatever the login's locale is
 LOCALE = ("env", "LC_ALL=C.UTF-8")
+# constant scripts for sh -c; the command is their arguments
 STARTED = 'printf %s "$0" >&2; exec "$@"'
-AGENT = "--preserve-env=SSH_AUTH_SOCK"
+# sudo drops the variable, and sudo-rs has no --preserve-env
+WITH_AGENT = 'exec sudo -n env "SSH_AUTH_SOCK=$SSH_AUTH_SOCK" "$@"'
+ASK_WITH_AGENT = 'exec sudo -k -S -p "$0" env "SSH_AUTH_SOCK=$SSH_AUTH_SOCK" "$@"'
 
 
 def without_password(argv: Sequence[str], *, keep_agent: bool = False) -> tuple[str, ...]:
-    """The argv of a command as root where sudo asks for nothing."""
-    return (*LOCALE, "sudo", "-n", *([AGENT] if keep_agent else []), *argv)
+    """The argv of a command as root where sudo asks for nothing.
+
+    Args:
+        argv: the command.
+        keep_agent: leave it the ssh agent that the login has.
+    """
+    way = ("sh", "-c", WITH_AGENT, "sh") if keep_agent else ("sudo", "-n")
+    return (*LOCALE, *way, *argv)
 
 
 @dataclass(frozen=True)
@@ -54,9 +64,9 @@ class Prompt:
         return cls(f"[password {token}]", f"[started {token}]", user)
 
     def argv(self, argv: Sequence[str], *, keep_agent: bool = False) -> tuple[str, ...]:
-        """The argv of a command as root; -k makes sudo ask even where it remembers, so there is one way only."""
-        options = ("-k", "-S", "-p", self.asks, *([AGENT] if keep_agent else []))
-        return (*LOCALE, "sudo", *options, "sh", "-c", STARTED, self.runs, *argv)
+        """As `without_password`; -k makes sudo ask even where it remembers, so there is one way only."""
+        way = ("sh", "-c", ASK_WITH_AGENT) if keep_agent else ("sudo", "-k", "-S", "-p")
+        return (*LOCALE, *way, self.asks, "sh", "-c", STARTED, self.runs, *argv)
 
     def answer(self, channel: Channel, password: Secret) -> str:
         """Wait for the prompt, send the password, wait until the command runs.
@@ -72,7 +82,7 @@ class Prompt:
             channel.sendall(password.reveal().encode() + b"\n")
             heard = self._await(channel, self.runs, self.asks)
             if self.runs not in heard:
-                raise explain([*self._lines(heard), "Sorry, try again."], self.user)
+                raise _wrong_password(self._lines(heard), self.user)
         return "\n".join(self._lines(heard))
 
     def _await(self, channel: Channel, *marks: str) -> str:
@@ -92,15 +102,16 @@ class Prompt:
         return heard
 
     def _lines(self, heard: str) -> list[str]:
-        text = heard.replace(self.asks, "").replace(self.runs, "")
+        text = heard.replace(self.asks, "").replace(self.runs, "").replace("[sudo: ] Password:", "")
         return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-# What sudo says, by what it means. Sources: sudo 1.8 to 1.9 (plugins/sudoers), sudo-rs 0.2 (src/common/error.rs,
-# src/pam/error.rs). Anything else that sudo says is shown as it is.
+# What sudo says, by what it means. Sources: sudo 1.8 to 1.9 (plugins/sudoers), sudo-rs 0.2
+# (src/common/error.rs, src/pam/error.rs). Anything else that sudo says is shown as it is.
 NEEDS_PASSWORD = re.compile(
     r"a password is required|a terminal is required|no tty present and no askpass"
-    r"|interactive authentication is required|[Ii]nteraction (is )?required|Authentication required but not attempted",
+    r"|interactive authentication is required|[Ii]nteraction (is )?required"
+    r"|Authentication required but not attempted",
 )
 WRONG_PASSWORD = re.compile(
     r"incorrect password attempt|Sorry, try again|[Aa]uthentication failed, try again"
@@ -115,7 +126,9 @@ NO_SUDO = re.compile(r"sudo['’]?: (No such file or directory|not found|command
 LOCKED = re.compile(r"[Aa]ccount validation failure|[Aa]ccount or password is expired|[Pp]assword expired")
 # a warning, not a failure
 HARMLESS = re.compile(r"unable to resolve host|^\s*$")
-FROM_SUDO = re.compile(r"^(\S*/)?sudo(-rs)?: |^Sorry, user |is not in the sudoers file")
+FROM_SUDO = re.compile(
+    r"^(\S*/)?sudo(-rs)?: |^Sorry, user |is not in the sudoers file|is not allowed to run sudo"
+)
 
 
 def speaks(lines: Sequence[str]) -> bool:
@@ -143,7 +156,9 @@ def explain(lines: Sequence[str], user: str) -> SudoFailed:
     rule = f"{user} ALL=(ALL) NOPASSWD:ALL"
     if NO_SUDO.search(text):
         return SudoFailed(
-            f"{user} is not root, and sudo is not installed", evidence=evidence, hint="Log in as root: user: root"
+            f"{user} is not root, and sudo is not installed",
+            evidence=evidence,
+            hint="Log in as root: user: root",
         )
     if NO_TTY.search(text):
         return SudoFailed(
@@ -160,11 +175,19 @@ def explain(lines: Sequence[str], user: str) -> SudoFailed:
     if LOCKED.search(text):
         return SudoFailed(f"the account of {user} is locked or expired", evidence=evidence)
     if WRONG_PASSWORD.search(text):
-        return SudoFailed(f"sudo did not accept the password of {user}", evidence=evidence)
+        return _wrong_password(evidence, user)
     if NEEDS_PASSWORD.search(text):
         return SudoFailed(
             f"sudo needs the password of {user}",
             evidence=evidence,
-            hint=f"In the inventory: sudo_password: ask. Or on the server, in /etc/sudoers.d/hostwright: {rule}",
+            hint=f"In the inventory: sudo_password: ask. Or in a file of /etc/sudoers.d: {rule}",
         )
     return SudoFailed(f"sudo failed for {user}", evidence=evidence)
+
+
+def _wrong_password(evidence: Sequence[str], user: str) -> SudoFailed:
+    return SudoFailed(
+        f"sudo did not accept the password of {user}",
+        evidence=evidence,
+        hint="It was tried once only: wrong guesses lock accounts.",
+    )
