@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import datetime, timezone
 from typing import Any
 
 from hostwright.errors import SourceError
 from hostwright.inventory import App, Host, Inventory
-from hostwright.recipes.release import release_files, release_request
+from hostwright.recipes.release import Release, Values, deploy_fields, release_id, release_message, secrets
 from hostwright.recipes.render import renderer
 from hostwright.remote import events, wire
 from hostwright.report import Output, Report
 from hostwright.run.fleet import Fleet
 from hostwright.run.login import Logins
 from hostwright.run.request import request
-from hostwright.run.source import Checkout, Commit, some
+from hostwright.run.source import LocalSource, pack, resolve
 from hostwright.transport.base import Transport
 
 
@@ -39,64 +38,61 @@ class Deploy:
     ref: str | None
     allow_dirty: bool
     wait: float
-    began: float = field(default_factory=time.time)
-    checkout: Checkout | None = None
-    commit: Commit | None = None
+    began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    local: LocalSource | None = None
+    env: Values = field(default_factory=dict)
+    build_env: Values = field(default_factory=dict)
 
     def prepare(self, output: Output) -> None:
-        """Find the commit and check it, before any server is contacted.
+        """Find the commit and check it, and the environment, before any server is contacted.
 
         Raises:
-            SourceError
+            SourceError, InventoryError
         """
-        self.app.resolve_env(os.environ, self.inventory.base)
+        self.env = self.app.resolve_env(os.environ, self.inventory.base)
+        self.build_env = self.app.resolve_build_env(os.environ)
         if self.app.is_git_url:
             if self.allow_dirty:
                 raise SourceError(
                     "--allow-dirty is for a checkout on this machine, and the source is a git URL"
                 )
             return
-        self.checkout = Checkout(Path(self.app.source))
-        self.commit = self.checkout.resolve(self.ref or self.app.ref, allow_dirty=self.allow_dirty)
-        self.checkout.check(self.commit, self.app)
-        name = f'{self.app.name}  {self.commit.ref} {self.commit.short} "{self.commit.subject}"'
-        output.notice(name)
-        if self.commit.dirty:
-            output.notice(f"  not committed, and deployed as they are: {', '.join(some(self.commit.dirty))}")
+        self.local = resolve(self.app, self.ref, allow_dirty=self.allow_dirty)
+        output.notice(f'{self.app.name}  {self.local.commit[:7]} "{self.local.subject}"')
+        if self.local.along:
+            output.notice(f"  not committed, and deployed as they are: {', '.join(self.local.along[:10])}")
 
     def request_for(self, host: Host, transport: Transport) -> dict[str, Any]:
         """The request of a host."""
-        source: dict[str, Any] = (
-            {"kind": "push", "commit": self.commit.id}
-            if self.commit
-            else {
-                "kind": "git",
-                "url": self.app.source,
-                "ref": self.ref or self.app.ref or "",
-                "forward_agent": self.app.forward_agent,
-            }
+        ref = self.ref or self.app.ref or ""
+        source: dict[str, Any] = {
+            "kind": "git",
+            "url": self.app.source,
+            "ref": ref,
+            "forward_agent": self.app.forward_agent,
+        }
+        if self.local:
+            source = {"kind": "push", "commit": self.local.commit, "prefix": self.local.prefix}
+        return request(
+            "deploy",
+            self.inventory.project,
+            f"deploy {self.app.name} {self.local.commit[:7] if self.local else ref}".strip(),
+            wait=self.wait,
+            secrets=secrets(self.env, self.build_env),
+            **deploy_fields(self.app, host, source, self.build_env),
         )
-        what = f"deploy {self.app.name} {self.commit.short if self.commit else self.ref or self.app.ref or ''}".strip()
-        fields = release_request(self.app, os.environ, self.inventory.base)
-        return request("deploy", self.inventory.project, what, wait=self.wait, source=source, **fields)
 
     def answer(self, host: Host, event: events.Event) -> Iterable[bytes]:
         """What an agent asks for: the objects of the commit, then the release's identity and files."""
         if isinstance(event, events.SourceNeeded):
-            assert self.checkout is not None
-            for chunk in self.checkout.pack(event.commit, event.have):
+            assert self.local is not None
+            for chunk in pack(self.local, event.have):
                 yield wire.data(chunk)
             yield wire.data(b"")
         elif isinstance(event, events.SourceReady):
-            id = release_id(self.began, event.commit)
+            release = Release(release_id(event.commit, self.began), event.commit, event.subject)
             render = renderer(self.inventory.base)
-            files = release_files(self.app, host, render, id, event.commit, os.environ, self.inventory.base)
-            yield wire.message({"release": {"id": id, **files}})
-
-
-def release_id(began: float, commit: str) -> str:
-    """UTC time and short commit: the same on all hosts of a deploy, sorted by time."""
-    return time.strftime("%Y%m%dt%H%M%S", time.gmtime(began)) + "-" + commit[:7]
+            yield wire.message({"release": release_message(self.app, host, release, self.env, render)})
 
 
 def deploy(what: Deploy, hosts: Sequence[Host], logins: Logins, output: Output) -> Report:
@@ -122,11 +118,10 @@ def rollback(
     """Go back to an earlier release on each host."""
 
     def request_for(host: Host, transport: Transport) -> dict[str, Any]:
-        what = f"rollback {app.name} {to}".strip()
         return request(
             "rollback",
             inventory.project,
-            what,
+            f"rollback {app.name} {to}".strip(),
             wait=wait,
             app=app.name,
             to=to,

@@ -1,9 +1,9 @@
-"""The local checkout as a source: which commit, may it go, and the pack of what the server lacks."""
+"""The commit of a checkout on this machine: which one, can it be deployed, and its pack for a server."""
 
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,230 +15,268 @@ from hostwright.inventory import App
 from hostwright.remote.release.inspect import inspect
 from hostwright.remote.release.requirements import Problem
 
-TIMEOUT = 120.0
-CHUNK = 1 << 20
-COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
+CHUNK = 256 * 1024
+SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Commit:
-    """What is deployed.
+class LocalSource:
+    """A commit of a repository on this machine.
 
     Attributes:
-        id: full hash.
+        root: the top of the checkout.
+        prefix: where `source` is in it, `.` for the top.
+        commit: full id; of a temporary commit when changes that are not committed go along.
         subject: first line of its message.
-        ref: the name it was asked for by, for people.
-        dirty: paths that are not committed and go along, with `--allow-dirty`.
+        along: files that go along although nobody committed them.
     """
 
-    id: str
+    root: Path
+    prefix: str
+    commit: str
     subject: str
-    ref: str
-    dirty: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
 
-    @property
-    def short(self) -> str:
-        """Seven characters, as people write it."""
-        return self.id[:7]
+    def ahead(self, commit: str) -> int | None:
+        """How many commits this one has that `commit` has not; None when that one is not known here."""
+        result = _git(self.root, "rev-list", "--count", f"{commit}..{self.commit}", check=False)
+        return int(result.stdout) if result.returncode == 0 else None
 
 
-class Checkout:
-    """A git checkout on this machine.
+def resolve(app: App, ref: str | None = None, *, allow_dirty: bool = False) -> LocalSource:
+    """The commit to deploy.
 
     Args:
-        path: a folder in it.
+        app: with a `source` that is a path.
+        ref: instead of the app's; a branch, a tag or a commit. Neither: what is checked out.
+        allow_dirty: what is not committed goes along, in a commit that no branch has.
 
     Raises:
-        SourceError: it is none, or git is missing.
+        SourceError: there is no such commit, changes are not committed, or it holds what cannot be deployed.
     """
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_dir():
-            raise SourceError(f"there is no folder {path}", hint="See `source:` in the inventory.")
-        self.path = path
-        top = self._git("rev-parse", "--show-toplevel", check=False)
-        if not top:
+    folder = Path(app.source)
+    root = _root(folder)
+    prefix = Path(os.path.relpath(folder.resolve(), root.resolve())).as_posix()
+    commit = _commit(root, ref or app.ref)
+    head = (
+        _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False).stdout.decode().strip()
+    )
+    along: tuple[str, ...] = ()
+    # another commit than the checked out one has nothing to do with what lies around here
+    if commit == head:
+        along = _uncommitted(root)
+        if along and not allow_dirty:
             raise SourceError(
-                f"{path} is not in a git repository",
-                hint="Deploys are made of commits: git init && git add --all && git commit -m 'First'",
+                f"{_files(along)} in {root} not committed",
+                evidence=[
+                    *along[:SHOWN],
+                    *([f"and {len(along) - SHOWN} more"] if len(along) > SHOWN else []),
+                ],
+                hint="Commit, or deploy them as they are: --allow-dirty",
             )
-        self.path = Path(top)
+        if along:
+            commit = _temporary_commit(root, head)
+    source = LocalSource(root, prefix, commit, _subject(root, commit), along)
+    check(source, app)
+    return source
 
-    def resolve(self, ref: str | None, *, allow_dirty: bool = False) -> Commit:
-        """The commit to deploy.
 
-        Args:
-            ref: branch, tag or commit; None: what is checked out.
-            allow_dirty: take what is not committed along (only for what is checked out).
+def _files(names: Sequence[str]) -> str:
+    return "1 file is" if len(names) == 1 else f"{len(names)} files are"
 
-        Raises:
-            SourceError: no such commit, or uncommitted changes that would stay behind.
-        """
-        id = self._git(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref or 'HEAD'}^{{commit}}", check=False
+
+def check(source: LocalSource, app: App) -> None:
+    """Can this commit be deployed?
+
+    Raises:
+        SourceError: what we do not carry, by name.
+    """
+    listing = _git(source.root, "ls-tree", "-r", "-z", "--full-tree", source.commit).stdout
+    modes = {}
+    for line in listing.decode("utf-8", "surrogateescape").split("\0"):
+        head, _, path = line.partition("\t")
+        if path:
+            modes[path] = head.split()[0]
+
+    def read(path: str) -> bytes | None:
+        result = _git(source.root, "cat-file", "blob", f"{source.commit}:{path}", check=False)
+        return result.stdout if result.returncode == 0 else None
+
+    def inside(path: str) -> str:
+        return Path(os.path.normpath(Path(source.prefix) / path)).as_posix()
+
+    try:
+        inspect(
+            modes,
+            read,
+            directory=inside(app.directory),
+            module=app.module,
+            requirements=inside(app.requirements),
         )
-        if not id and ref:
-            raise self._unknown(ref)
-        if not id:
-            raise SourceError(
-                f"{self.path} has no commits yet", hint="git add --all && git commit -m 'First'"
-            )
-        branch = self._git("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
-        name = ref or branch or id[:7]
-        dirty = self._dirty() if self._is_checked_out(id) else ()
-        if dirty and not allow_dirty:
-            raise SourceError(
-                f"{len(dirty)} uncommitted {'change' if len(dirty) == 1 else 'changes'} would not be deployed",
-                evidence=some(dirty),
-                hint="Commit them first; or --allow-dirty deploys them as they are.",
-            )
-        if dirty:
-            return self._with_changes(id, name, dirty)
-        return Commit(id, self._git("log", "-1", "--format=%s", id), name)
+    except Problem as error:
+        raise SourceError(
+            f"{source.commit[:7]} cannot be deployed: {error.message}", hint=error.hint
+        ) from error
 
-    def check(self, commit: Commit, app: App) -> None:
-        """Can the server run this commit?
 
-        Raises:
-            SourceError: what is missing, or what we do not carry.
-        """
-        listing = self._git("ls-tree", "-r", "-z", commit.id)
-        modes = {}
-        for entry in listing.split("\0"):
-            head, found, path = entry.partition("\t")
-            if found:
-                modes[path] = head.split()[0]
+def pack(source: LocalSource, have: Sequence[str]) -> Iterator[bytes]:
+    """The commit without its history, as a git pack in chunks.
 
-        def read(path: str) -> bytes | None:
-            if path not in modes:
-                return None
-            return self._run("cat-file", "blob", f"{commit.id}:{path}").stdout
+    Args:
+        have: commits that the server has; what they hold is not sent again.
 
+    Raises:
+        SourceError: git failed.
+    """
+    known = _known(source.root, have)
+    lines = [f"--shallow {source.commit}", source.commit]
+    if known:
+        lines += ["--not", *known]
+    argv = ("git", "-C", str(source.root), "pack-objects", "--revs", "--thin", "--shallow", "--stdout", "-q")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment()
+        )
+        assert process.stdin
+        assert process.stdout
         try:
-            inspect(modes, read, directory=app.directory, module=app.module, requirements=app.requirements)
-        except Problem as problem:
-            message = f"{commit.short} cannot be deployed: {problem.message}"
-            raise SourceError(message, hint=problem.hint or None) from problem
+            process.stdin.write("".join(line + "\n" for line in lines).encode())
+            process.stdin.close()
+            while chunk := process.stdout.read(CHUNK):
+                yield chunk
+            if process.wait() != 0:
+                said.seek(0)
+                raise _failed("git could not pack the commit", said.read())
+        finally:
+            process.stdout.close()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
-    def pack(self, commit: str, have: Sequence[str]) -> Iterator[bytes]:
-        """The objects of one commit that the server lacks, without its history.
 
-        `--shallow` in the input of git-pack-objects(1) cuts the parents off, as upload-pack does for a shallow
-        clone; so this works from a shallow clone, too.
+def _known(root: Path, commits: Sequence[str]) -> list[str]:
+    """Those of the server's commits that are here too: a pack can be made against no other."""
+    if not commits:
+        return []
+    question = "".join(commit + "\n" for commit in commits).encode()
+    out = _git(root, "cat-file", "--batch-check=%(objectname) %(objecttype)", input=question).stdout.decode()
+    return [line.split()[0] for line in out.splitlines() if line.endswith(" commit")]
 
-        Args:
-            commit: full hash.
-            have: commits the server has; those we do not know are passed over.
 
-        Raises:
-            SourceError: git failed.
-        """
-        known = [id for id in have if COMMIT.match(id) and self._has(id)]
-        wanted = "".join(f"{line}\n" for line in (f"--shallow {commit}", commit, "--not", *known))
-        argv = ("git", "pack-objects", "--revs", "--thin", "--stdout", "--quiet", "--delta-base-offset")
-        with tempfile.TemporaryFile() as feed, tempfile.TemporaryFile() as errors:
-            feed.write(wanted.encode())
-            feed.seek(0)
-            process = subprocess.Popen(
-                argv, cwd=self.path, stdin=feed, stdout=subprocess.PIPE, stderr=errors, env=environment()
+# -- which commit ------------------------------------------------------------------------------------------
+
+
+def _root(folder: Path) -> Path:
+    if shutil.which("git") is None:
+        raise SourceError("git is not installed on this machine", hint="sudo apt install git")
+    if not folder.is_dir():
+        raise SourceError(f"there is no directory {folder}", hint="See `source:` in the inventory.")
+    found = _git(folder, "rev-parse", "--show-toplevel", check=False)
+    if found.returncode != 0:
+        said = found.stderr.decode("utf-8", "replace")
+        if "not a git repository" in said:
+            raise SourceError(
+                f"{folder} is not in a git repository", hint="git init; git add -A; git commit -m 'First'"
             )
-            assert process.stdout
-            try:
-                while chunk := process.stdout.read(CHUNK):
-                    yield chunk
-                if process.wait(TIMEOUT):
-                    errors.seek(0)
-                    raise SourceError("git pack-objects failed", evidence=tail(errors.read()))
-            finally:
-                process.stdout.close()
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-
-    def newer(self, old: str, new: str) -> int | None:
-        """How many commits `new` is ahead of `old`; None when that cannot be told."""
-        if not COMMIT.match(old) or not self._has(old):
-            return None
-        count = self._git("rev-list", "--count", f"{old}..{new}", check=False)
-        return int(count) if count.isdecimal() else None
-
-    # -- git -----------------------------------------------------------------------------------------------
-
-    def _dirty(self) -> tuple[str, ...]:
-        """What `git status` calls changed or untracked, not what is ignored."""
-        listing = self._git(
-            "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"
-        )
-        return tuple(entry[3:] for entry in listing.split("\0") if len(entry) > 3 and entry[2] == " ")
-
-    def _is_checked_out(self, id: str) -> bool:
-        return self._git("rev-parse", "--verify", "--quiet", "HEAD", check=False) == id
-
-    def _with_changes(self, id: str, name: str, dirty: tuple[str, ...]) -> Commit:
-        """A commit of the files as they lie there, made beside the branch and the index."""
-        subject = self._git("log", "-1", "--format=%s", id)
-        with tempfile.TemporaryDirectory() as folder:
-            extra = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            self._git("read-tree", id, extra=extra)
-            self._git("add", "--all", extra=extra)
-            tree = self._git("write-tree", extra=extra)
-        who = {
-            f"GIT_{role}_{what}": value
-            for role in ("AUTHOR", "COMMITTER")
-            for what, value in (("NAME", "hostwright"), ("EMAIL", "hostwright@localhost"))
-        }
-        message = f"{subject} (with uncommitted changes)"
-        made = self._git("commit-tree", tree, "-p", id, "-m", message, extra=who)
-        return Commit(made, message, name, dirty)
-
-    def _unknown(self, ref: str) -> SourceError:
-        from hostwright.inventory.nearest import did_you_mean
-
-        names = self._git(
-            "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", check=False
-        ).split()
-        return SourceError(
-            f'there is no branch, tag or commit "{ref}" in {self.path}.{did_you_mean(ref, names)}',
-            hint="git fetch brings what others have pushed.",
-        )
-
-    def _has(self, id: str) -> bool:
-        return self._run("cat-file", "-e", f"{id}^{{commit}}", check=False).returncode == 0
-
-    def _git(self, *argv: str, check: bool = True, extra: Mapping[str, str] | None = None) -> str:
-        done = self._run(*argv, check=check, extra=extra)
-        return done.stdout.decode("utf-8", "surrogateescape").strip("\n") if done.returncode == 0 else ""
-
-    def _run(
-        self, *argv: str, check: bool = True, extra: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[bytes]:
-        env = environment(extra)
-        try:
-            done = subprocess.run(
-                ("git", *argv), cwd=self.path, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT,
-                check=False, env=env,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise SourceError("git is not installed on this machine", hint="apt-get install git") from error
-        except subprocess.TimeoutExpired as error:
-            raise SourceError(f"git {argv[0]} took more than {TIMEOUT:g} s in {self.path}") from error
-        if check and done.returncode:
-            raise SourceError(f"git {argv[0]} failed in {self.path}", evidence=tail(done.stderr))
-        return done
+        if "must be run in a work tree" in said:
+            raise SourceError(
+                f"{folder} is a bare repository", hint="`source:` names a checkout or a git URL."
+            )
+        raise _failed(f"git cannot read {folder}", found.stderr)
+    return Path(found.stdout.decode().rstrip("\n"))
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """For git: no prompts, English, and none of a hook's GIT_DIR and GIT_INDEX_FILE."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **(extra or {})}
+def _commit(root: Path, ref: str | None) -> str:
+    found = _git(root, "rev-parse", "--verify", "--quiet", f"{ref or 'HEAD'}^{{commit}}", check=False)
+    if found.returncode == 0:
+        return found.stdout.decode().strip()
+    if ref is None:
+        raise SourceError(f"{root} has no commit yet", hint="git add -A; git commit -m 'First'")
+    remote = (
+        _git(root, "for-each-ref", "--format=%(refname:short)", f"refs/remotes/*/{ref}")
+        .stdout.decode()
+        .split()
+    )
+    hint = (
+        f"Only the remote has it here: --ref {remote[0]}"
+        if remote
+        else "git fetch, or see `ref:` in the inventory."
+    )
+    raise SourceError(f"there is no {ref} in {root}", hint=hint)
 
 
-def tail(output: bytes) -> list[str]:
-    """The last lines of what git said."""
-    return output.decode("utf-8", "replace").strip().splitlines()[-10:]
+def _uncommitted(root: Path) -> tuple[str, ...]:
+    """Changed, deleted and new files, not those that git ignores."""
+    raw = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames").stdout
+    return tuple(item[3:] for item in raw.decode("utf-8", "replace").split("\0") if item)
 
 
-def some(paths: Sequence[str], most: int = 10) -> list[str]:
-    """The first of many paths."""
-    more = [f"and {len(paths) - most} more"] if len(paths) > most else []
-    return [*paths[:most], *more]
+def _temporary_commit(root: Path, head: str) -> str:
+    """A commit of the working tree that no branch has. The same files give the same commit; HEAD and index stay."""
+    index = Path(_git(root, "rev-parse", "--git-path", "index").stdout.decode().rstrip("\n"))
+    shown = (
+        _git(root, "show", "-s", "--format=%cI%x00%s", head).stdout.decode("utf-8", "replace").rstrip("\n")
+    )
+    date, _, subject = shown.partition("\0")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "index"
+        if (root / index).exists():
+            shutil.copyfile(root / index, copy)
+        env = {"GIT_INDEX_FILE": str(copy)}
+        for role in ("AUTHOR", "COMMITTER"):
+            env |= {
+                f"GIT_{role}_NAME": "hostwright",
+                f"GIT_{role}_EMAIL": "hostwright@localhost",
+                f"GIT_{role}_DATE": date,
+            }
+        _git(root, "add", "--all", env=env)
+        tree = _git(root, "write-tree", env=env).stdout.decode().strip()
+        message = f"{subject} (with changes that are not committed)"
+        return _git(root, "commit-tree", tree, "-p", head, "-m", message, env=env).stdout.decode().strip()
+
+
+def _subject(root: Path, commit: str) -> str:
+    shown = _git(root, "show", "-s", "--format=%s", commit).stdout.decode("utf-8", "replace")
+    return " ".join(shown.split())[:200]
+
+
+# -- git ---------------------------------------------------------------------------------------------------
+
+
+def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours without what a git hook sets for its own repository; messages in English, so that we understand them."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+    }
+    return {
+        **kept,
+        "LC_ALL": "C.UTF-8",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        **(more or {}),
+    }
+
+
+def _git(
+    folder: Path,
+    *args: str,
+    check: bool = True,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    result = subprocess.run(
+        ("git", "-C", str(folder), *args),
+        capture_output=True,
+        input=input,
+        env=_environment(env),
+        check=False,
+    )
+    if check and result.returncode != 0:
+        raise _failed(f"git {args[0]} failed (exit code {result.returncode})", result.stderr)
+    return result
+
+
+def _failed(message: str, said: bytes) -> SourceError:
+    return SourceError(message, evidence=said.decode("utf-8", "replace").strip().splitlines()[-SHOWN:])

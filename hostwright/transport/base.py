@@ -46,8 +46,14 @@ class Transport(Protocol):
     def label(self) -> str:
         """Who is logged in where, e.g. `ubuntu@203.0.113.10:22`."""
 
-    def open(self, argv: Sequence[str], *, root: bool = True) -> Channel:
+    @property
+    def public_key(self) -> str:
+        """The key that was accepted, as a line of authorized_keys; empty where no key was needed."""
+
+    def open(self, argv: Sequence[str], *, root: bool = True, forward_agent: bool = False) -> Channel:
         """Start a command, as root unless told otherwise. Returns at once; `lines` says how it went.
+
+        With `forward_agent` it may use this machine's ssh agent (for git over ssh).
 
         Raises:
             TransportError: the connection is gone.

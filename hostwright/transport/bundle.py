@@ -56,7 +56,7 @@ m(h,s,r,q)
 """
 
 # Runs once per agent version. A copy is whole and on disk before it gets its name, so it is never half there.
-INSTALL = '''\
+INSTALL = """\
 def install(files, tag, *bases):
     import os, py_compile, shutil, time
     problem = None
@@ -88,7 +88,7 @@ def install(files, tag, *bases):
                 shutil.rmtree(folder + "/" + old, ignore_errors=True)
         return path
     raise problem
-'''
+"""
 
 
 @dataclass(frozen=True)

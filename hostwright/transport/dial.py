@@ -35,12 +35,14 @@ class Link:
         target: where, and who.
         connection: fabric's, open.
         session: a session that is open already and not used yet.
+        public_key: of the key that was accepted, as in authorized_keys.
         closing: closes all that belongs to it, jump hosts last.
     """
 
     target: Target
     connection: Connection
     session: Channel | None
+    public_key: str
     closing: contextlib.ExitStack
 
     @property
@@ -105,7 +107,8 @@ class Dialer:
                     gateway = link.connection
                 login = Login(target, keys, fast)
                 connection = self._connection(target, gateway, login, without, stack)
-            return Link(target, connection, login.session, stack.pop_all())
+            public_key = login.tried[-1].line if login.tried else ""
+            return Link(target, connection, login.session, public_key, stack.pop_all())
 
     def _connection(
         self,

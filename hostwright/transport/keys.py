@@ -34,6 +34,11 @@ class Candidate:
     key: PKey
     source: str
 
+    @property
+    def line(self) -> str:
+        """Its public half, as a line of authorized_keys."""
+        return f"{self.key.get_name()} {self.key.get_base64()}"
+
     def __str__(self) -> str:
         return f"{self.source}  {HostKey('', self.key.asbytes()).fingerprint}"
 

@@ -70,8 +70,10 @@ class LocalTransport:
 
     label = "this machine"
 
-    def open(self, argv: Sequence[str], *, root: bool = True) -> LocalChannel:
-        """Start a command. `root` is accepted and means nothing here: nobody is asked for a password."""
+    public_key = ""
+
+    def open(self, argv: Sequence[str], *, root: bool = True, forward_agent: bool = False) -> LocalChannel:
+        """Start a command. `root` and `forward_agent` mean nothing here: it is this user, with this agent."""
         return LocalChannel(argv)
 
     def close(self) -> None:

@@ -78,6 +78,11 @@ class SshTransport:
         """`ubuntu@203.0.113.10:22`."""
         return self._link.target.label
 
+    @property
+    def public_key(self) -> str:
+        """The key that logged in, as a line of authorized_keys."""
+        return self._link.public_key
+
     def open(self, argv: Sequence[str], *, root: bool = True, forward_agent: bool = False) -> SshChannel:
         """Start a command; see Transport.open.
 
