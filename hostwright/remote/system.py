@@ -9,6 +9,7 @@ import os
 import stat as stat_module
 import time
 
+from .names import Names
 from .outcome import TAIL, CommandFailed, Result, RunCancelled, Stat, kind_of
 from .storage import Storage
 
@@ -25,7 +26,7 @@ __all__ = ["PATH", "TAIL", "CommandFailed", "Result", "RunCancelled", "Stat", "S
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class System(Storage):
+class System(Names, Storage):
     """The server itself."""
 
     def __init__(self) -> None:
@@ -80,6 +81,33 @@ class System(Storage):
         if check and not result.ok:
             raise CommandFailed(argv, result.exit_code, result.tail())
         return result
+
+    def stream(self, argv: Sequence[str], *, timeout: float, on_out: Line, on_err: Line) -> Result:
+        """Run a command whose lines matter as they are: whole, and stdout apart from stderr; cancellable.
+
+        Raises:
+            CommandFailed: it ran past its deadline (seconds).
+            RunCancelled
+        """
+        from . import process
+
+        return process.run(
+            argv, timeout=timeout, input=None, env={"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}, cwd=None,
+            on_line=on_out, on_error=on_err, whole=True, cancelled=self.cancelled,
+        )  # fmt: skip
+
+    def capture(
+        self, argv: Sequence[str], *, timeout: float, env: Optional[Mapping[str, str]] = None
+    ) -> tuple[int, bytes, bytes]:
+        """(exit code, stdout, stderr) of a command that changes nothing: every byte of it, as it is.
+
+        Raises:
+            CommandFailed: it ran past its deadline (seconds).
+        """
+        from . import process
+
+        full = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **(env or {})}
+        return process.capture(argv, timeout=timeout, env=full)
 
     def feed(self, argv: Sequence[str], chunks: Iterable[bytes]) -> Result:
         """Run a command that reads a stream of bytes on stdin as it comes; for what may not fit in memory.
@@ -263,43 +291,3 @@ class System(Storage):
 
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
-
-    # -- names -------------------------------------------------------------------------------------------
-
-    def user(self, name: str) -> Optional[tuple[int, int, str, str]]:
-        """(uid, primary gid, home, shell) of a user, or None."""
-        import pwd
-
-        try:
-            found = pwd.getpwnam(name)
-        except KeyError:
-            return None
-        return found.pw_uid, found.pw_gid, found.pw_dir, found.pw_shell
-
-    def group(self, name: str) -> Optional[tuple[int, tuple[str, ...]]]:
-        """(gid, members) of a group, or None."""
-        import grp
-
-        try:
-            found = grp.getgrnam(name)
-        except KeyError:
-            return None
-        return found.gr_gid, tuple(found.gr_mem)
-
-    def user_name(self, uid: int) -> str:
-        """The user's name, or the number as text when nobody has it."""
-        import pwd
-
-        try:
-            return pwd.getpwuid(uid).pw_name
-        except KeyError:
-            return str(uid)
-
-    def group_name(self, gid: int) -> str:
-        """The group's name, or the number as text when none has it."""
-        import grp
-
-        try:
-            return grp.getgrgid(gid).gr_name
-        except KeyError:
-            return str(gid)

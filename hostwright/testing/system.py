@@ -1,15 +1,15 @@
-"""FakeSystem: a server in memory, for tests of resources and recipes. Public, like the local transport."""
+"""A server in memory: files, names, units, locks, a clock, and the commands it knows."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from hostwright.remote.system import CommandFailed, Line, Result, RunCancelled, Stat, System
+from hostwright.remote.system import CommandFailed, Result, RunCancelled
+from hostwright.testing.files import FakeFiles
 
 
-class FakeSystem(System):
+class FakeSystem(FakeFiles):
     """A System whose files, names and commands are given.
 
     Args:
@@ -52,7 +52,6 @@ class FakeSystem(System):
         now: float = 1_800_000_000.0,
     ) -> None:
         super().__init__()
-        self.nodes: dict[str, dict[str, Any]] = {"/": {"dir": True, "mode": 0o755, "uid": 0, "gid": 0}}
         self.users: dict[str, tuple[Any, ...]] = {"root": (0, 0, "/root", "/bin/bash")}
         self.groups: dict[str, tuple[int, tuple[str, ...]]] = {"root": (0, ())}
         self.units: dict[str, Mapping[str, str] | None] = {}
@@ -83,32 +82,6 @@ class FakeSystem(System):
                 None if unit is None else {**self.UNIT, "Id": name, **(self.units.get(name) or {}), **unit}
             )
 
-    def put(self, path: str, value: object) -> None:
-        """Add a file, directory or symlink and its parents."""
-        parent = posixpath.dirname(path)
-        if parent not in self.nodes:
-            self.put(parent, None)
-        node: dict[str, Any] = {"mode": 0o755 if value is None else 0o644, "uid": 0, "gid": 0, "mtime": 0.0}
-        if value is None:
-            node["dir"] = True
-        elif isinstance(value, Mapping):
-            node.update(value)
-            if "content" not in node and "link" not in node:
-                node["dir"] = True
-        else:
-            node["content"] = value
-        if isinstance(node.get("content"), str):
-            node["content"] = node["content"].encode()
-        self.nodes[path] = node
-
-    def _resolve(self, path: str) -> str:
-        for _ in range(20):
-            link = self.nodes.get(path, {}).get("link")
-            if link is None:
-                return path
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
-        return path
-
     def run(
         self,
         argv: Sequence[str],
@@ -118,23 +91,54 @@ class FakeSystem(System):
         input: bytes | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        on_line: Line | None = None,
+        on_line: Callable[[str], None] | None = None,
         cancellable: bool = False,
         read_only: bool = False,
     ) -> Result:
         """The given output of a command, in turn; an unknown command is an AssertionError."""
-        self.ran.append(tuple(argv))
-        self.inputs.append(input)
-        self.environments.append(dict(env or {}))
-        answer = self._answer(" ".join(argv))
-        result = Result(argv, answer.get("exit", 0), answer.get("out", ""), answer.get("err", ""))
-        self.happen(answer)
+        result = self._result(argv, input, env)
         if on_line:
             for line in result.out.splitlines():
                 on_line(line)
         if check and not result.ok:
             raise CommandFailed(argv, result.exit_code, result.tail())
         return result
+
+    def stream(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        on_out: Callable[[str], None],
+        on_err: Callable[[str], None],
+    ) -> Result:
+        """The given output, line by line."""
+        result = self._result(argv)
+        for text, take in ((result.out, on_out), (result.err, on_err)):
+            for line in text.splitlines():
+                take(line)
+        return result
+
+    def capture(
+        self, argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, bytes]:
+        """The given output as bytes."""
+        result = self._result(argv, env=env)
+        return result.exit_code, result.out.encode(), result.err.encode()
+
+    def feed(self, argv: Sequence[str], chunks: Iterable[bytes]) -> Result:
+        """The given output; the chunks are in `inputs`."""
+        return self._result(argv, b"".join(chunks))
+
+    def _result(
+        self, argv: Sequence[str], input: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> Result:
+        self.ran.append(tuple(argv))
+        self.inputs.append(input)
+        self.environments.append(dict(env or {}))
+        answer = self._answer(" ".join(argv))
+        self.happen(answer)
+        return Result(argv, answer.get("exit", 0), answer.get("out", ""), answer.get("err", ""))
 
     def _answer(self, command: str) -> Mapping[str, Any]:
         for key in (command, *(key for key in self.commands if key.endswith(" ..."))):
@@ -146,13 +150,6 @@ class FakeSystem(System):
                     answer = answer.pop(0)
                 return {"out": answer} if isinstance(answer, str) else dict(answer)
         raise AssertionError(f"unexpected command: {command}")
-
-    def which(self, program: str) -> str | None:
-        """A program exists when a file of that name is in a bin directory."""
-        for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"):
-            if f"{folder}/{program}" in self.nodes:
-                return f"{folder}/{program}"
-        return None
 
     def prefetch_units(self, names: Sequence[str]) -> None:
         """Nothing is asked before it is needed."""
@@ -181,76 +178,18 @@ class FakeSystem(System):
         pid, command, seconds = self.locks.get(path, (0, "", 0.0))
         return (pid, command) if seconds > self.slept else None
 
-    def syncfs(self, path: str) -> None:
-        """Nothing to write in memory."""
-
-    def stat(self, path: str) -> Stat | None:
-        node = self.nodes.get(path)
-        if node is None:
-            return None
-        kind = "directory" if node.get("dir") else "link" if "link" in node else "file"
-        size = len(node.get("content", b""))
-        return Stat(kind, node["mode"], node["uid"], node["gid"], size, node.get("mtime", 0.0))
-
-    def exists(self, path: str) -> bool:
-        return self._resolve(path) in self.nodes
-
-    def read(self, path: str) -> bytes | None:
-        content = self.nodes.get(self._resolve(path), {}).get("content")
-        return content if isinstance(content, bytes) else None
-
-    def readlink(self, path: str) -> str | None:
-        link = self.nodes.get(path, {}).get("link")
-        return link if isinstance(link, str) else None
-
-    def listdir(self, path: str) -> list[str]:
-        base = self._resolve(path).rstrip("/") + "/"
-        return sorted({p[len(base) :].split("/")[0] for p in self.nodes if p.startswith(base) and p != base})
-
-    def write_atomic(self, path: str, content: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> None:
-        if posixpath.dirname(path) not in self.nodes:
-            raise FileNotFoundError(2, "No such file or directory", path)
-        self.nodes[path] = {"content": bytes(content), "mode": mode, "uid": uid, "gid": gid, "mtime": 0.0}
-
-    def symlink_atomic(self, target: str, path: str) -> None:
-        self.nodes[path] = {"link": target, "mode": 0o777, "uid": 0, "gid": 0, "mtime": 0.0}
-
-    def fsync_directory(self, path: str) -> None:
-        """Nothing to make durable in memory."""
-
-    def mkdir(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
-        if path in self.nodes:
-            raise FileExistsError(17, "File exists", path)
-        self.put(path, {"mode": mode, "uid": uid, "gid": gid})
-
-    def chmod(self, path: str, mode: int) -> None:
-        self.nodes[self._resolve(path)]["mode"] = mode
-
-    def chown(self, path: str, uid: int, gid: int) -> None:
-        self.nodes[path].update(uid=uid, gid=gid)
-
-    def rename(self, old: str, new: str) -> None:
-        for path in [p for p in self.nodes if p == old or p.startswith(old + "/")]:
-            self.nodes[new + path[len(old) :]] = self.nodes.pop(path)
-
-    def unlink(self, path: str) -> None:
-        self.nodes.pop(path, None)
-
-    def remove_tree(self, path: str) -> None:
-        for found in [p for p in self.nodes if p == path or p.startswith(path + "/")]:
-            del self.nodes[found]
-
     def user(self, name: str) -> tuple[int, int, str, str] | None:
+        """(uid, primary gid, home, shell)."""
         return self.users.get(name)
 
     def group(self, name: str) -> tuple[int, tuple[str, ...]] | None:
+        """(gid, members)."""
         return self.groups.get(name)
 
     def user_name(self, uid: int) -> str:
+        """The name, or the number."""
         return next((name for name, entry in self.users.items() if entry[0] == uid), str(uid))
 
     def group_name(self, gid: int) -> str:
+        """The name, or the number."""
         return next((name for name, entry in self.groups.items() if entry[0] == gid), str(gid))
-
-
-__all__ = ["FakeSystem"]
