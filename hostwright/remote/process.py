@@ -23,8 +23,9 @@ KEEP = 1 << 20
 class _Stream:
     """Collects one pipe and hands on its whole lines."""
 
-    def __init__(self, on_line: Optional[Callable[[str], None]]) -> None:
+    def __init__(self, on_line: Optional[Callable[[str], None]], whole: bool = False) -> None:
         self.on_line = on_line
+        self.whole = whole
         self.kept = bytearray()
         self.rest = b""
 
@@ -35,11 +36,15 @@ class _Stream:
         if self.on_line:
             *lines, self.rest = (self.rest + chunk).split(b"\n")
             for line in lines:
-                self.on_line(clean(line))
+                self.on_line(self.text(line))
+
+    def text(self, line: bytes) -> str:
+        """Of a line: as it is, or what people should see of it."""
+        return line.decode("utf-8", "replace").rstrip("\r") if self.whole else clean(line)
 
     def close(self) -> str:
         if self.on_line and self.rest:
-            self.on_line(clean(self.rest))
+            self.on_line(self.text(self.rest))
         return self.kept.decode("utf-8", "replace")
 
 
@@ -58,8 +63,13 @@ def run(
     cwd: Optional[str],
     on_line: Optional[Callable[[str], None]],
     cancelled: Optional[Callable[[], bool]],
+    on_error: Optional[Callable[[str], None]] = None,
+    whole: bool = False,
 ) -> Result:
-    """See System.run. A program that does not exist is exit code 127, as in a shell."""
+    """See System.run and System.stream; `on_error` takes the lines of stderr.
+
+    A program that does not exist is exit code 127, as in a shell.
+    """
     try:
         child = subprocess.Popen(
             list(argv),
@@ -72,7 +82,7 @@ def run(
         )
     except OSError as error:
         return Result(argv, 127, "", "%s: %s" % (error.filename or argv[0], error.strerror))
-    out, err = _Stream(on_line), _Stream(on_line)
+    out, err = _Stream(on_line, whole), _Stream(on_error or on_line, whole)
     try:
         reason = _pump(child, out, err, input or b"", time.monotonic() + timeout, cancelled)
     except BaseException:  # whoever takes the lines is gone: nobody would ever end the command
@@ -86,6 +96,24 @@ def run(
         tail = (texts[1].strip() or texts[0].strip()).splitlines()[-TAIL:]
         raise CommandFailed(argv, code, tail, "ended after its deadline of %g s" % timeout)
     return Result(argv, code, *texts)
+
+
+def capture(argv: Sequence[str], *, timeout: float, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    """See System.capture."""
+    try:
+        done = subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=dict(env),
+            timeout=timeout,
+            check=False,
+        )
+    except OSError as error:
+        return 127, b"", ("%s: %s" % (argv[0], error.strerror)).encode()
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(argv, -9, (), "ended after its deadline of %g s" % timeout) from error
+    return done.returncode, done.stdout, done.stderr
 
 
 def feed(argv: Sequence[str], chunks: Iterable[bytes], *, env: Mapping[str, str]) -> Result:
@@ -102,7 +130,9 @@ def feed(argv: Sequence[str], chunks: Iterable[bytes], *, env: Mapping[str, str]
             for chunk in chunks:
                 try:
                     child.stdin.write(chunk)
-                except BrokenPipeError:  # it has seen enough; its exit code says why. The rest is read and dropped
+                except (
+                    BrokenPipeError
+                ):  # it has seen enough; its exit code says why. The rest is read and dropped
                     continue
             try:
                 child.stdin.close()
@@ -129,7 +159,8 @@ def _pump(
 ) -> str:
     """Move bytes until the child is gone; returns why it was ended early, or an empty string."""
     with selectors.DefaultSelector() as selector:
-        assert child.stdout and child.stderr
+        assert child.stdout
+        assert child.stderr
         selector.register(child.stdout, selectors.EVENT_READ, out)
         selector.register(child.stderr, selectors.EVENT_READ, err)
         if child.stdin:

@@ -66,23 +66,18 @@ def resolve(app: App, ref: str | None = None, *, allow_dirty: bool = False) -> L
     if commit == head:
         along = _uncommitted(root)
         if along and not allow_dirty:
+            changes = "1 uncommitted change" if len(along) == 1 else f"{len(along)} uncommitted changes"
+            more = [f"and {len(along) - SHOWN} more"] if len(along) > SHOWN else []
             raise SourceError(
-                f"{_files(along)} in {root} not committed",
-                evidence=[
-                    *along[:SHOWN],
-                    *([f"and {len(along) - SHOWN} more"] if len(along) > SHOWN else []),
-                ],
-                hint="Commit, or deploy them as they are: --allow-dirty",
+                f"{changes} in {root}",
+                evidence=[*along[:SHOWN], *more],
+                hint="Commit, or deploy as it is: --allow-dirty",
             )
         if along:
             commit = _temporary_commit(root, head)
     source = LocalSource(root, prefix, commit, _subject(root, commit), along)
     check(source, app)
     return source
-
-
-def _files(names: Sequence[str]) -> str:
-    return "1 file is" if len(names) == 1 else f"{len(names)} files are"
 
 
 def check(source: LocalSource, app: App) -> None:
@@ -231,7 +226,7 @@ def _temporary_commit(root: Path, head: str) -> str:
             }
         _git(root, "add", "--all", env=env)
         tree = _git(root, "write-tree", env=env).stdout.decode().strip()
-        message = f"{subject} (with changes that are not committed)"
+        message = f"{subject} (with uncommitted changes)"
         return _git(root, "commit-tree", tree, "-p", head, "-m", message, env=env).stdout.decode().strip()
 
 

@@ -1,0 +1,1 @@
+"""Releases on the server: deploy, rollback, and what can be asked about them."""

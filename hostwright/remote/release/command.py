@@ -1,0 +1,62 @@
+"""A command of the app in one of its releases: its user, environment, directory and sandbox."""
+
+from __future__ import annotations
+
+from . import transient
+from .record import Shelf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional, Sequence
+
+    from ..system import Result, System
+    from .layout import Layout
+
+    Line = Callable[[str], None]
+
+
+def properties(system: System, layout: Layout, release: str) -> tuple[str, ...]:
+    """The service properties of a command in a release, as they were when the release was made."""
+    return tuple(Shelf(system, layout).about(release).get("properties", ()))
+
+
+def run(
+    system: System,
+    layout: Layout,
+    release: str,
+    unit: str,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    on_line: Optional[Line] = None,
+) -> Result:
+    """Run a command in a release, to its end.
+
+    Args:
+        unit: name of the transient service.
+        timeout: seconds.
+        on_line: takes its lines.
+
+    Raises:
+        CommandFailed: out of time.
+        RunCancelled
+    """
+    return transient.run(
+        system, unit, found(system, layout, release, argv), properties(system, layout, release),
+        timeout=timeout, on_line=on_line,
+    )  # fmt: skip
+
+
+def found(system: System, layout: Layout, release: str, argv: Sequence[str]) -> tuple[str, ...]:
+    """The command with the absolute path of its program: systemd looks before it knows the release's PATH.
+
+    A name with a slash is one of the app's directory, any other is looked for in the release's environment first.
+    """
+    program = argv[0]
+    folder = layout.release(release)
+    if program.startswith("/"):
+        return tuple(argv)
+    if "/" in program:
+        return ("%s/code/%s" % (folder, program), *argv[1:])
+    inside = "%s/venv/bin/%s" % (folder, program)
+    return (inside if system.exists(inside) else program, *argv[1:])

@@ -1,0 +1,218 @@
+"""Which packages, exactly: a requirements file where every version is fixed, however the app writes them down.
+
+With hashes and complete: as committed. Otherwise uv resolves once, and what it found is kept in the release;
+as long as nothing that went into it changes, later releases use the same. So a deploy that changes code only
+never changes a package, and needs no network.
+
+What the app must have to be served (gunicorn, for ASGI uvicorn-worker) is added where it is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+
+from ..digest import sha256
+from ..run import StepError
+from .requirements import Problem, normal, parse, without
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping, Optional, Sequence
+
+    from ..system import System
+    from .builder import Builder
+    from .layout import Layout
+    from .record import Shelf
+    from .requirements import Requirements
+
+LOCK = "requirements.lock"
+COMPILE = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet")
+EXPORT = ("--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate", "--quiet")
+
+
+class Lock:
+    """Packages with their versions.
+
+    Attributes:
+        text: a requirements file.
+        hashed: every line of it has a hash.
+        given: digest of all that went into it; the same again needs no resolving.
+        note: where it comes from, for people.
+    """
+
+    def __init__(self, text: str, given: str, note: str) -> None:
+        self.text = text
+        self.given = given
+        self.note = note
+        self.hashed = all("--hash=" in line for line in without(text, set()).splitlines())
+
+
+class Resolver:
+    """Finds the lock of a commit.
+
+    Args:
+        request: `requirements`, `runtime` (requirements of what serves the app).
+        tree: the folder with the commit's files.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        layout: Layout,
+        builder: Builder,
+        shelf: Shelf,
+        request: Mapping[str, Any],
+        tree: str,
+    ) -> None:
+        self._system = system
+        self._layout = layout
+        self._builder = builder
+        self._shelf = shelf
+        self._runtime: Sequence[str] = request["runtime"]
+        self._path: str = request["requirements"]
+        self._tree = tree
+
+    def lock(self, python: str, machine: str) -> Lock:
+        """The lock.
+
+        Args:
+            python: its version; another one may need other packages.
+            machine: its architecture.
+
+        Raises:
+            StepError: the requirements are damaged, contradict themselves, or cannot be found.
+        """
+        try:
+            return self._lock("%s %s" % (python, machine))
+        except Problem as error:
+            raise StepError(error.message, hint=error.hint) from error
+
+    def _lock(self, platform: str) -> Lock:
+        if posixpath.basename(self._path) == "pyproject.toml":
+            return self._project(platform)
+        given = self._digest(parse(self._read, self._path).text.encode(), platform)
+        asked = parse(self._read, self._path, self._tree)
+        missing, hashed = self._missing(asked.names), asked.hashed and bool(asked.lines)
+        if hashed and not missing:
+            return Lock(asked.text, given, "as committed")
+        known = self._known(given)
+        if known is not None:
+            return known
+        if hashed:
+            return Lock(self._complete(asked), given, "as committed, and %s" % ", ".join(missing))
+        return Lock(self._compile(asked.text, missing), given, "resolved")
+
+    def _project(self, platform: str) -> Lock:
+        folder = posixpath.dirname(self._path)
+        project, lock = self._read(self._path) or b"", self._read(posixpath.join(folder, "uv.lock"))
+        given = self._digest(project + b"\0" + (lock or b""), platform)
+        known = self._known(given)
+        if known is not None:
+            return known
+        if lock is not None:
+            exported = self._export(folder)
+            found = parse(lambda path: exported if path == LOCK else None, LOCK)
+            if found.local:
+                raise Problem(
+                    self._path,
+                    "a dependency that is a path is not carried: %s" % found.local[0][1],
+                    "Code of this repository needs no requirement: `directory:` is its import root.",
+                )
+            return Lock(self._complete(found), given, "as in uv.lock")
+        if b"[project]" not in project:
+            raise Problem(
+                self._path,
+                "it has no [project] table and no uv.lock beside it",
+                "Export its requirements to a file that `requirements:` names, e.g. poetry export -o requirements.txt",
+            )
+        path = os.path.join(self._tree, self._path)
+        return Lock(self._uv_compile([path], self._missing(set())), given, "resolved")
+
+    # -- what was found before -----------------------------------------------------------------------------
+
+    def _digest(self, content: bytes, platform: str) -> str:
+        head = json.dumps([self._path, list(self._runtime), platform]).encode()
+        return sha256(head + b"\0" + content)[:24]
+
+    def _known(self, given: str) -> Optional[Lock]:
+        """The lock of a release that was given the same, the newest first."""
+        for release in reversed(self._shelf.present()):
+            if self._shelf.about(release).get("given") == given:
+                raw = self._system.read("%s/%s/%s" % (self._layout.releases, release, LOCK))
+                if raw:
+                    return Lock(raw.decode(), given, "locked as in %s" % release)
+        return None
+
+    # -- uv ------------------------------------------------------------------------------------------------
+
+    def _missing(self, names: set[str]) -> list[str]:
+        """Requirements of what serves the app that the app does not name itself."""
+        return [line for line in self._runtime if normal(_name(line)) not in names]
+
+    def _complete(self, found: Requirements) -> str:
+        """What is locked stays as it is, hashes too; what is missing to serve it is resolved and added."""
+        missing = self._missing(found.names)
+        if not missing:
+            return found.text
+        constraints = self._write("constraints.txt", found.text)
+        more = self._uv_compile(["-c", constraints], missing)
+        return found.text + without(more, found.names)
+
+    def _compile(self, text: str, missing: Sequence[str]) -> str:
+        return self._uv_compile([self._write("requirements.txt", text)], missing)
+
+    def _uv_compile(self, arguments: Sequence[str], missing: Sequence[str]) -> str:
+        before = self._system.read("%s/%s" % (self._layout.current, LOCK))
+        # uv keeps the versions it finds there as far as they still fit
+        self._builder.give(LOCK, before or b"")
+        if missing:
+            arguments = [*arguments, self._write("runtime.txt", "".join(line + "\n" for line in missing))]
+        out = "%s/%s" % (self._builder.cache, LOCK)
+        self._builder.uv(
+            "pip", "compile", *_python(), *COMPILE, "--output-file", out, *arguments, cwd=self._folder()
+        )
+        return self._builder.take(LOCK).decode()
+
+    def _export(self, folder: str) -> bytes:
+        out = "%s/%s" % (self._builder.cache, LOCK)
+        project = os.path.normpath(os.path.join(self._tree, folder))
+        self._builder.uv(
+            "export", *_python(), *EXPORT, "--project", project, "--output-file", out, cwd=project
+        )
+        return self._builder.take(LOCK)
+
+    def _folder(self) -> str:
+        """Where the project's own settings for uv are found: its package indexes."""
+        return os.path.normpath(os.path.join(self._tree, posixpath.dirname(self._path)))
+
+    def _read(self, path: str) -> Optional[bytes]:
+        return self._system.read(os.path.join(self._tree, path))
+
+    def _write(self, name: str, text: str) -> str:
+        return hand_over(self._system, self._layout, name, text)
+
+
+def hand_over(system: System, layout: Layout, name: str, text: str) -> str:
+    """Write a file that the build may read, and nobody but the app else; returns its path."""
+    found = system.group(layout.app)
+    gid = found[0] if found else 0
+    if system.stat(layout.build) is None:
+        system.mkdir(layout.build, mode=0o750, gid=gid)
+    path = "%s/%s" % (layout.build, name)
+    system.write_atomic(path, text.encode(), mode=0o640, gid=gid)
+    return path
+
+
+def _python() -> tuple[str, str]:
+    import sys
+
+    return ("--python", sys.executable)
+
+
+def _name(line: str) -> str:
+    for index, char in enumerate(line):
+        if not (char.isalnum() or char in "-_."):
+            return line[:index]
+    return line

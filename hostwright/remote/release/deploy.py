@@ -1,0 +1,107 @@
+"""`inv deploy` on the server: a commit becomes a release, and the release goes live if it proves to work."""
+
+from __future__ import annotations
+
+import posixpath
+
+from ..run import StepError
+from . import command, source
+from .builder import Builder
+from .dependencies import Resolver
+from .folder import write_folder
+from .git import Repository
+from .guard import guard
+from .transaction import Transaction
+from .tree import Store, ensure_tree
+from .venv import ensure_venv, platform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from .. import events
+    from ..run import Run
+    from ..system import System
+
+prepare = source.prepare
+
+# the steps of a deploy, for progress
+STEPS = (
+    "guard", "tree", "venv", "render", "release_command", "sync", "start", "health", "switch", "drain", "prune",
+)  # fmt: skip
+
+
+def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinished:
+    """Deploy what `prepare` acquired.
+
+    Args:
+        request: as for `prepare`, with `commit`, `subject`, `keep_releases`, `build_env`, `runtime` (requirements
+            of what serves the app), `modules` (what it imports), `release_command`, `release_command_timeout`,
+            `health`, and `release`: id, files, properties.
+    """
+    return Transaction(request, system, run, "deploy").carry_out(build)
+
+
+def build(deploy: Transaction) -> str:
+    """Make the release: everything up to its first start. Returns its id.
+
+    Raises:
+        StepError, CommandFailed, OSError, RunCancelled
+    """
+    request, system, run, layout = deploy.request, deploy.system, deploy.run, deploy.layout
+    repository = Repository(system, layout.repository)
+    release, commit = request["release"]["id"], request["commit"]
+    if system.stat(layout.release(release)):
+        raise StepError("there is a release %s on this server already" % release)
+    with run.step("guard") as step:
+        if not repository.has(commit):
+            raise StepError("the commit %s was removed meanwhile" % commit[:7], hint="Deploy it again.")
+        sizes = [size for _, size in repository.listing(commit).values()]
+        step.detail = guard(system, layout, sum(sizes), len(sizes), request["paths"]["state"])
+    with run.step("tree") as step:
+        trees = Store(system, layout.trees)
+        tree, reused = ensure_tree(system, repository, trees, repository.tree(commit))
+        step.detail, step.data = (
+            "reused" if reused else "%d files" % len(sizes),
+            {"key": tree, "reused": reused},
+        )
+    with run.step("venv") as step:
+        runtime = request["paths"]["runtime"]
+        builder = Builder(system, layout, request["build_env"], runtime, run.output("venv"))
+        resolver = Resolver(system, layout, builder, deploy.shelf, request, trees.folder(tree))
+        lock = resolver.lock(*platform())
+        venvs = Store(system, layout.venvs)
+        venv, reused = ensure_venv(system, layout, venvs, builder, lock, request["modules"])
+        system.remove_tree(layout.build)
+        step.detail = "reused" if reused else lock.note
+        step.data = {"key": venv, "reused": reused, "lock": lock.note}
+    changed_tree = deploy.shelf.about(deploy.before).get("tree") != tree if deploy.before else True
+    runs_command = bool(request["release_command"]) and changed_tree
+    with run.step("render") as step:
+        deploy.made = True
+        code = posixpath.normpath(posixpath.join(tree, request["directory"]))
+        write_folder(system, layout, request, code=code, tree=tree, venv=venv, lock=lock, ran=runs_command)
+        step.detail = release
+    if runs_command:
+        _release_command(deploy, release)
+    with run.step("sync"):
+        # the rename of `current` must never be on disk before what it leads to
+        system.syncfs(layout.root)
+    return str(release)
+
+
+def _release_command(deploy: Transaction, release: str) -> None:
+    request, run = deploy.request, deploy.run
+    argv = tuple(request["release_command"])
+    with run.step("release_command", " ".join(argv)) as step:
+        result = command.run(
+            deploy.system, deploy.layout, release, "hostwright-release-%s.service" % deploy.layout.app, argv,
+            timeout=float(request["release_command_timeout"]), on_line=run.output("release_command"),
+        )  # fmt: skip
+        if not result.ok:
+            raise StepError(
+                "%s ended with exit code %d" % (" ".join(argv), result.exit_code),
+                tuple((result.out + result.err).splitlines()[-20:]),
+                "The old release is live. What the command changed in a database stays changed.",
+            )
+        step.detail = " ".join(argv)

@@ -1,0 +1,170 @@
+"""The server fetches the commit from a git URL; what goes wrong is explained."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from ..run import StepError
+from ..system import CommandFailed
+from .git import SLOW, agent_socket, proxies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping, Sequence
+
+    from ..system import System
+    from .git import Repository
+    from .layout import Layout
+
+INCOMING = "refs/hostwright-incoming"
+COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+ABBREVIATED = re.compile(r"[0-9a-f]{7,39}\Z")
+# what ssh, git over https and the hosters say
+AUTHENTICATION = (
+    "Permission denied",
+    "Authentication failed",
+    "could not read Username",
+    "could not read Password",
+    "Repository not found",
+    "repository not found",
+    "The requested URL returned error: 403",
+    "Too many authentication failures",
+)
+UNKNOWN_REF = ("couldn't find remote ref", "not our ref", "unadvertised object", "no such remote ref")
+HOST_KEY = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+UNREACHABLE = (
+    "Could not resolve host",
+    "Connection refused",
+    "Connection timed out",
+    "Network is unreachable",
+    "No route to host",
+    "Connection closed by",
+    "Connection reset",
+    "unable to access",
+    "Operation too slow",
+)
+
+
+def fetch(
+    repository: Repository, system: System, layout: Layout, source: Mapping[str, Any], state: str
+) -> str:
+    """Fetch one commit without its history.
+
+    Args:
+        source: `url`, `ref` (branch, tag or commit; empty: the repository's default branch), `forward_agent`.
+        state: /var/lib/hostwright: where the git servers' host keys are kept.
+
+    Returns:
+        The commit's full id.
+
+    Raises:
+        StepError: with what git said and what to do.
+    """
+    url, ref = source["url"], source.get("ref") or "HEAD"
+    if COMMIT.match(ref) and repository.has(ref):
+        return str(ref)
+    known_hosts = state + "/git_known_hosts"
+    env = {
+        "GIT_SSH_COMMAND": _ssh(system, layout, known_hosts),
+        # a transfer that stands still for a minute will not go on
+        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+        "GIT_HTTP_LOW_SPEED_TIME": "60",
+        **proxies(system),
+    }
+    if source.get("forward_agent"):
+        env["SSH_AUTH_SOCK"] = _agent()
+    argv = ("fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--no-write-fetch-head", "--", url)
+    try:
+        repository.git(*argv, "%s:%s" % (ref, INCOMING), timeout=SLOW, env=env)
+    except CommandFailed as error:
+        commit = _abbreviated(repository, ref)
+        if commit and any(text in "\n".join(error.tail) for text in UNKNOWN_REF):
+            return commit
+        raise _explained(error, system, layout, source, ref, known_hosts) from error
+    commit = repository.resolve(INCOMING)
+    if not commit:
+        raise StepError("%s of %s is not a commit" % (ref, url))
+    repository.keep(commit)
+    repository.git("update-ref", "-d", INCOMING)
+    return commit
+
+
+def _ssh(system: System, layout: Layout, known_hosts: str) -> str:
+    """GIT_SSH_COMMAND, which git gives to a shell: every word is quoted."""
+    words = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15"]
+    # a first contact is recorded, a changed key refused: the same as for the servers we manage
+    words += ["-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=%s" % known_hosts]
+    if system.exists(layout.deploy_key):
+        words += ["-i", layout.deploy_key]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _agent() -> str:
+    socket = agent_socket()
+    if not socket:
+        raise StepError(
+            "your ssh agent did not arrive on the server (forward_agent: true)",
+            hint="Is one running here (ssh-add -l), and does the server's sshd allow AllowAgentForwarding?",
+        )
+    return socket
+
+
+def _abbreviated(repository: Repository, ref: str) -> str:
+    """A commit that is here already, by the beginning of its id."""
+    if not ABBREVIATED.match(ref):
+        return ""
+    found = [commit for commit in repository.commits() if commit.startswith(ref)]
+    return found[0] if len(found) == 1 else ""
+
+
+def _explained(
+    error: CommandFailed,
+    system: System,
+    layout: Layout,
+    source: Mapping[str, Any],
+    ref: str,
+    known_hosts: str,
+) -> StepError:
+    said, url = "\n".join(error.tail), source["url"]
+    if any(text in said for text in HOST_KEY):
+        return StepError(
+            "the host key of the git server has changed: %s" % url,
+            error.tail,
+            "If it was announced: sudo ssh-keygen -R GIT-SERVER -f %s" % known_hosts,
+        )
+    if any(text in said for text in UNKNOWN_REF):
+        hint = "See `ref:` in the inventory, or --ref."
+        if ABBREVIATED.match(ref):
+            hint = "A commit must be written in full, 40 digits: a git server finds no other."
+        return StepError("there is no %s in %s" % (ref, url), error.tail, hint)
+    if any(text in said for text in AUTHENTICATION):
+        tail, hint = _access(system, layout, source, error.tail)
+        return StepError("the git server does not let this server read %s" % url, tail, hint)
+    if any(text in said for text in UNREACHABLE):
+        return StepError(
+            "the git server of %s cannot be reached from this server" % url,
+            error.tail,
+            "Is the address right?",
+        )
+    return StepError("git could not fetch %s from %s: %s" % (ref, url, error.reason), error.tail)
+
+
+def _access(
+    system: System, layout: Layout, source: Mapping[str, Any], tail: Sequence[str]
+) -> tuple[tuple[str, ...], str]:
+    """What was said, and what lets us in."""
+    url = source["url"]
+    public = (system.read(layout.deploy_key + ".pub") or b"").decode("utf-8", "replace").strip()
+    if url.startswith("https://"):
+        return tuple(
+            tail
+        ), "Is it private, or misspelt? A private one is read with a deploy key: write git@HOST:PATH"
+    if source.get("forward_agent"):
+        return tuple(tail), "Does your agent hold a key that may read it? ssh-add -l"
+    if public:
+        return (
+            *tail,
+            public,
+        ), "Add that public key to the repository as a deploy key (read access is enough)."
+    return tuple(tail), "inv provision makes a deploy key and shows it."

@@ -1,0 +1,69 @@
+"""Write a release's folder: links to code and environment, and everything its process reads."""
+
+from __future__ import annotations
+
+import json
+
+from .dependencies import LOCK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from ..system import System
+    from .dependencies import Lock
+    from .layout import Layout
+
+FORMAT = 1
+
+
+def write_folder(
+    system: System,
+    layout: Layout,
+    request: Mapping[str, Any],
+    *,
+    code: str,
+    tree: str,
+    venv: str,
+    lock: Lock,
+    ran: bool,
+) -> None:
+    """Make releases/ID, under another name until it is whole.
+
+    Args:
+        request: `commit`, `subject`, `by`, `health`, and `release`: id, files (name -> content and mode, the
+            controller rendered them), properties (of a command that runs in this release).
+        code: key of the tree, with the app's directory in it.
+        tree, venv: keys.
+        lock: what the environment holds.
+        ran: whether the release command runs for this release: a rollback does not undo it.
+    """
+    release = request["release"]["id"]
+    folder = layout.release(release)
+    new = "%s/.%s.tmp" % (layout.releases, release)
+    system.remove_tree(new)
+    system.mkdir(new)
+    system.mkdir(new + "/units")
+    for name, file in request["release"]["files"].items():
+        system.write_atomic("%s/%s" % (new, name), file["content"].encode(), mode=file["mode"])
+    system.write_atomic("%s/%s" % (new, LOCK), lock.text.encode(), mode=0o644)
+    system.symlink_atomic("../../trees/" + code, new + "/code")
+    system.symlink_atomic("../../venvs/" + venv, new + "/venv")
+    system.symlink_atomic(layout.socket(release), new + "/link.sock")
+    about = {
+        "format": FORMAT,
+        "id": release,
+        "commit": request["commit"],
+        "subject": request["subject"],
+        "by": request["by"],
+        "made": round(system.now(), 3),
+        "tree": tree,
+        "venv": venv,
+        "given": lock.given,
+        "health": request["health"],
+        "properties": request["release"]["properties"],
+        "release_command": list(request["release_command"]) if ran else [],
+    }
+    system.write_atomic(new + "/release.json", json.dumps(about, indent=1).encode() + b"\n", mode=0o644)
+    system.rename(new, folder)
+    system.fsync_directory(layout.releases)

@@ -1,0 +1,159 @@
+"""The health gate: a release proves that it works, on its own socket, before it takes traffic."""
+
+from __future__ import annotations
+
+import re
+
+from ..resources.unit import ended
+from ..run import StepError
+from .ask import ask
+from .instance import dead
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Mapping, Sequence
+
+    from ..system import System
+    from .ask import Reply
+    from .instance import Instances
+    from .layout import Layout
+
+    Ask = Callable[..., Reply]
+
+# one request may take this long, seconds; the unit is watched meanwhile
+REQUEST = 10.0
+INTERVAL = 0.2
+# a service that is simply off so long after its start was stopped by somebody
+GRACE = 2.0
+WORKERS = re.compile(r"(\d+) of (\d+) workers")
+LINES, SHOWN = 300, 20
+TRACEBACK = "Traceback (most recent call last)"
+
+
+class Gate:
+    """Watches one instance until it has proved itself.
+
+    Args:
+        health: path, expect (HTTP status), timeout, window, interval (seconds), headers.
+        ask: sends a request; tests give their own.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        layout: Layout,
+        instances: Instances,
+        release: str,
+        health: Mapping[str, Any],
+        ask: Ask = ask,
+    ) -> None:
+        self._system = system
+        self._layout = layout
+        self._instances = instances
+        self._release = release
+        self._health = health
+        self._ask = ask
+        self._began = system.monotonic()
+        self._since = int(system.now()) - 1
+        self._tries = 0
+
+    def watch(self) -> tuple[str, dict[str, Any]]:
+        """Wait until every worker is up and each answer of the window was good.
+
+        Returns:
+            For people and for machines: what was seen.
+
+        Raises:
+            StepError: refused, with the reason and what the instance wrote.
+            RunCancelled
+        """
+        health, good, since = self._health, 0, 0.0
+        deadline = self._began + health["timeout"]
+        while True:
+            shown = self._alive()
+            reply = self._probe()
+            self._tries += 1
+            now = self._system.monotonic()
+            problem = self._problem(reply, shown)
+            if problem:
+                good = 0
+                if now > deadline:
+                    raise self._refused("after %g s: %s" % (now - self._began, problem))
+            else:
+                since = since if good else now
+                good += 1
+                if now - since >= health["window"]:
+                    break
+            self._system.sleep(health.get("interval", INTERVAL))
+        data = {
+            "status": reply.status,
+            "ms": round(reply.seconds * 1000, 1),
+            "tries": self._tries,
+            "good": good,
+        }
+        return "%d in %.0f ms, %d of %d" % (reply.status, data["ms"], good, self._tries), data
+
+    def _problem(self, reply: Reply, shown: Mapping[str, str]) -> str:
+        """Why this look was not good enough, or an empty string."""
+        if reply.status != self._health["expect"]:
+            return "GET %s -> %s" % (self._health["path"], reply)
+        found = WORKERS.search(shown.get("StatusText", ""))
+        if found and int(found.group(1)) < int(found.group(2)):
+            return "only %s are up" % found.group(0)
+        return ""
+
+    def _probe(self) -> Reply:
+        return self._ask(
+            self._layout.socket(self._release),
+            self._health["path"],
+            self._health["headers"],
+            min(REQUEST, self._health["timeout"]),
+            lambda: self._alive() and None,
+        )
+
+    def _alive(self) -> Mapping[str, str]:
+        """The state of the service.
+
+        Raises:
+            StepError: it has ended.
+            RunCancelled
+        """
+        self._system.sleep(0)
+        shown = self._instances.show(self._release)
+        stopped = shown.get("ActiveState") == "inactive" and self._system.monotonic() - self._began > GRACE
+        if dead(shown) or stopped:
+            raise self._refused("it ended: %s" % ended({"ActiveState": "", "SubState": "", **shown}))
+        return shown
+
+    def _refused(self, why: str) -> StepError:
+        unit = self._layout.unit(self._release)
+        tail = self.journal()
+        tries = " (%d %s)" % (self._tries, "try" if self._tries == 1 else "tries") if self._tries else ""
+        return StepError(
+            "%s %s%s" % (unit, why, tries), tail, "All it wrote: journalctl -u %s" % unit, refused=True
+        )
+
+    def journal(self) -> tuple[str, ...]:
+        """What this instance wrote since it was started: the part that tells most."""
+        self._system.run(("journalctl", "--sync"), timeout=10, check=False, read_only=True)
+        argv = (
+            "journalctl", "--unit=" + self._layout.unit(self._release), "--since=@%d" % self._since,
+            "--lines=%d" % LINES, "--output=cat", "--no-pager", "--quiet",
+        )  # fmt: skip
+        return telling(self._system.run(argv, timeout=30, check=False, read_only=True).out.splitlines())
+
+
+def telling(lines: Sequence[str]) -> tuple[str, ...]:
+    """The lines that say why: the end of the last traceback, else the last lines."""
+    lines = [line.rstrip() for line in lines if line.strip()]
+    starts = [index for index, line in enumerate(lines) if line.lstrip().startswith(TRACEBACK)]
+    if not starts:
+        return tuple(lines[-SHOWN:])
+    end = starts[-1] + 1
+    while end < len(lines) and lines[end].startswith((" ", "\t")):
+        end += 1
+    # the exception itself, and a message of several lines up to what the server logs next
+    stop = end + 1
+    while stop < len(lines) and stop < end + 8 and not lines[stop].startswith("["):
+        stop += 1
+    return tuple(lines[max(starts[-1], stop - SHOWN) : stop])

@@ -1,0 +1,103 @@
+"""Every run begins by finishing or undoing what an interrupted one left, and says so."""
+
+from __future__ import annotations
+
+import json
+
+from .. import events
+from .instance import Instances
+from .layout import KINDS, RUNTIME_UNITS
+from .record import Log, Shelf
+from .tree import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Collection, Mapping, Sequence
+
+    from ..run import Run
+    from ..system import System
+    from .layout import Layout
+    from .record import Known
+
+
+def heal(system: System, layout: Layout, run: Run) -> None:
+    """Put the app's folders, instances and log in order. The caller holds the host's lock.
+
+    Raises:
+        CommandFailed, OSError
+    """
+    shelf, log, instances = Shelf(system, layout), Log(system, layout), Instances(system, layout)
+    current = shelf.current()
+    for path in (layout.trees, layout.venvs):
+        Store(system, path).clean()
+    system.remove_tree(layout.build)
+    last = last_live(log.lines())
+    if current and current != last:
+        about = shelf.about(current)
+        log.add(
+            "live", current, before=last, by=about.get("by", ""), commit=about.get("commit", ""),
+            subject=about.get("subject", ""), action="healed",
+        )  # fmt: skip
+        run.emit(events.Noticed("%s went live when a run was interrupted; the log says so now" % current))
+    states = instances.states()
+    for release, what in strays(states, current).items():
+        if what == "stop":
+            instances.retire(release)
+            run.emit(events.Noticed("stopped the instance of %s that an interrupted run left" % release))
+        elif what == "forget":
+            instances.abandon(release)
+    for name in unfinished(system.listdir(layout.releases), log.known(), current):
+        system.remove_tree("%s/%s" % (layout.releases, name))
+        if not name.startswith("."):
+            log.add("failed", name, why="interrupted")
+            run.emit(events.Noticed("removed the release %s that an interrupted run left" % name))
+    _forget_drop_ins(system, layout, instances, {*states, current})
+
+
+def last_live(lines: Sequence[bytes]) -> str:
+    """The release that the last whole line of its kind says went live."""
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("did") == "live":
+            return str(entry.get("id", ""))
+    return ""
+
+
+def unfinished(names: Sequence[str], known: Mapping[str, Known], current: str) -> list[str]:
+    """Release folders that no log line speaks of: their run did not come to an end."""
+    return [name for name in names if name != current and (name.startswith(".") or name not in known)]
+
+
+def strays(states: Mapping[str, Mapping[str, str]], current: str) -> dict[str, str]:
+    """What to do with instances that are not of the current release.
+
+    Args:
+        states: release -> kind -> active state.
+
+    Returns:
+        release -> "stop" (it runs and nobody needs it) or "forget" (it has failed). One that is stopping is
+        left alone: it is answering its last requests.
+    """
+    found = {}
+    for release, kinds in states.items():
+        service, socket = kinds.get("service", ""), kinds.get("socket", "")
+        if release == current or (service == "deactivating" and not socket):
+            continue
+        running = {service, socket} & {"active", "activating", "reloading", "refreshing", "deactivating"}
+        found[release] = "stop" if running else "forget"
+    return found
+
+
+def _forget_drop_ins(system: System, layout: Layout, instances: Instances, needed: Collection[str]) -> None:
+    prefix = layout.app + "@"
+    seen = set()
+    for name in system.listdir(RUNTIME_UNITS):
+        for kind in KINDS:
+            suffix = ".%s.d" % kind
+            if name.startswith(prefix) and name.endswith(suffix):
+                seen.add(name[len(prefix) : -len(suffix)])
+    for release in sorted(seen - set(needed)):
+        instances.unlink(release)

@@ -1,0 +1,56 @@
+"""`inv releases` on the server: what was deployed here, and which of it can be gone back to."""
+
+from __future__ import annotations
+
+from .. import events
+from .layout import Layout
+from .record import Log, Shelf, previous
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Collection, Mapping
+
+    from ..conversation import Conversation
+    from ..system import System
+    from .record import Known
+
+
+def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
+    """Answer with the releases of `app`, the newest first."""
+    layout = Layout(request["app"])
+    log, shelf = Log(system, layout), Shelf(system, layout)
+    releases = table(log.known(), shelf.current(), shelf.present())
+    conversation.emit(events.Answered({"app": layout.app, "releases": releases}))
+    return events.RunFinished("done", 0.0)
+
+
+def table(known: Mapping[str, Known], current: str, present: Collection[str]) -> list[dict[str, Any]]:
+    """The releases that are on disk, and those that went wrong.
+
+    Returns:
+        For each: id, commit, subject, who, when (Unix seconds), seconds (from the begin of the deploy until it
+        was live), live (Unix seconds of the last time it went live, or None), state (current, previous, good,
+        bad, failed), why (one line, where it went wrong), present (can it be looked at?).
+    """
+    back = previous(known, current, present)
+    rows = []
+    for release, entry in reversed(list(known.items())):
+        here = release in present
+        if entry.verdict == "good" and not here:
+            continue
+        state = "current" if release == current else "previous" if release == back else entry.verdict
+        rows.append(
+            {
+                "id": release,
+                "commit": entry.commit,
+                "subject": entry.subject,
+                "who": entry.by,
+                "when": entry.when,
+                "seconds": entry.seconds,
+                "live": entry.live,
+                "state": state,
+                "why": entry.why,
+                "present": here,
+            }
+        )
+    return rows

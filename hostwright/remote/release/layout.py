@@ -1,0 +1,72 @@
+"""Where an app and its releases live: the pointer layout. Only paths, no access."""
+
+from __future__ import annotations
+
+import re
+
+# sockaddr_un.sun_path without its NUL, unix(7)
+SUN_PATH = 107
+APP = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
+# the instance name of the units, so nothing that systemd would escape, and sorted by time
+RELEASE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+UNITS = "/etc/systemd/system"
+RUNTIME_UNITS = "/run/systemd/system"
+UV = "/opt/hostwright/uv"
+KINDS = ("socket", "service")
+
+
+class Layout:
+    """The paths of one app.
+
+    /srv/APP is one file system, owned by root and read-only to the app:
+        repo.git  trees/KEY  venvs/KEY  releases/ID  current -> releases/ID  releases.jsonl
+
+    Raises:
+        ValueError: not an app's name: it is a user, a unit and a directory.
+    """
+
+    def __init__(self, app: str) -> None:
+        if not APP.match(app):
+            raise ValueError("not the name of an app: %r" % app)
+        self.app = app
+        self.root = "/srv/%s" % app
+        self.repository = self.root + "/repo.git"
+        self.trees = self.root + "/trees"
+        self.venvs = self.root + "/venvs"
+        self.releases = self.root + "/releases"
+        self.build = self.root + "/build"
+        self.current = self.root + "/current"
+        self.log = self.root + "/releases.jsonl"
+        self.runtime = "/run/%s" % app
+        self.state = "/var/lib/%s" % app
+        self.deploy_key = "/etc/hostwright/keys/%s" % app
+        self.template = "%s/%s@.service" % (UNITS, app)
+
+    def release(self, release: str) -> str:
+        """The folder of a release.
+
+        Raises:
+            ValueError: not a release's id, or so long that no socket could be bound.
+        """
+        if not RELEASE.match(release):
+            raise ValueError("not the id of a release: %r" % release)
+        if len(self._socket(release)) > SUN_PATH:
+            raise ValueError("the path %s is longer than a socket's can be" % self._socket(release))
+        return "%s/%s" % (self.releases, release)
+
+    def _socket(self, release: str) -> str:
+        return "%s/%s.sock" % (self.runtime, release)
+
+    def socket(self, release: str) -> str:
+        """Where the instance of a release listens."""
+        self.release(release)
+        return self._socket(release)
+
+    def unit(self, release: str, kind: str = "service") -> str:
+        """The unit of a release's instance, `service` or `socket`."""
+        self.release(release)
+        return "%s@%s.%s" % (self.app, release, kind)
+
+    def drop_in(self, release: str, kind: str) -> str:
+        """Where systemd looks for what this release changes about the unit; a folder in /run."""
+        return "%s/%s.d" % (RUNTIME_UNITS, self.unit(release, kind))

@@ -1,0 +1,73 @@
+"""`inv logs` on the server: what the app's instances wrote."""
+
+from __future__ import annotations
+
+from .. import events
+from ..run import StepError
+from ..system import RunCancelled
+from .layout import Layout
+from .listening import Listener
+from .record import Shelf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from ..conversation import Conversation
+    from ..system import System
+
+# journalctl(1) --output: time and unit before each line; only the text; one JSON object a line
+FORMATS = ("short-iso", "cat", "json")
+YEAR, HOUR = 365 * 86400.0, 3600.0
+
+
+def arguments(layout: Layout, request: Mapping[str, Any], current: str) -> tuple[str, ...]:
+    """The journalctl(1) of a request.
+
+    Args:
+        request: `lines`, `follow`, `since` and `until` (systemd.time(7)), `grep` (a regular expression),
+            `all` (of every release, not only the live one), `release` (an id), `format`.
+        current: the live release.
+
+    Raises:
+        StepError: there is nothing to show, or an unknown format.
+    """
+    release = str(request.get("release") or current)
+    if not release and not request.get("all"):
+        raise StepError("nothing was deployed yet", hint="inv deploy makes the first release.")
+    shape = str(request.get("format") or FORMATS[0])
+    if shape not in FORMATS:
+        raise StepError("unknown format %r; there are %s" % (shape, ", ".join(FORMATS)))
+    unit = "%s@*" % layout.app if request.get("all") else "%s@%s.*" % (layout.app, release)
+    argv = ["journalctl", "--unit=" + unit, "--no-pager", "--quiet", "--no-hostname", "--output=" + shape]
+    argv.append("--lines=%d" % int(request["lines"]) if request.get("lines") else "--lines=all")
+    for name in ("since", "until", "grep"):
+        if request.get(name):
+            argv.append("--%s=%s" % (name, request[name]))
+    if request.get("follow"):
+        argv.append("--follow")
+    return tuple(argv)
+
+
+def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
+    """Send the lines as Output events of the app; with `follow` until the controller goes."""
+    layout = Layout(request["app"])
+    argv = arguments(layout, request, Shelf(system, layout).current())
+    listener = Listener(conversation)
+    system.cancelled = listener.cancelled
+    follow = bool(request.get("follow"))
+    try:
+        result = system.stream(
+            argv,
+            timeout=YEAR if follow else HOUR,
+            on_out=listener.line(layout.app),
+            on_err=listener.line("journalctl"),
+        )
+    except RunCancelled:
+        listener.check()
+        raise
+    listener.check()
+    # 1: nothing matched --grep
+    if result.exit_code not in (0, 1):
+        raise StepError("journalctl ended with exit code %d" % result.exit_code, result.tail())
+    return events.RunFinished("done", 0.0)

@@ -1,0 +1,93 @@
+"""Old releases, and code and environments that no release uses any more. Never what is live or the way back."""
+
+from __future__ import annotations
+
+from .git import Repository
+from .instance import Instances
+from .record import Log, Shelf, previous
+from .tree import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Collection, Mapping, Sequence
+
+    from ..system import System
+    from .layout import Layout
+    from .record import Known
+
+
+def obsolete(
+    known: Mapping[str, Known],
+    present: Sequence[str],
+    current: str,
+    trees: Mapping[str, str],
+    busy: Collection[str],
+    keep: int,
+) -> list[str]:
+    """The releases to remove.
+
+    Args:
+        known: from the log; its order is theirs.
+        present: the releases on disk.
+        current: the one that is live.
+        trees: release -> key of its code. `keep` counts different code: a restart or a changed variable is a
+            release too, and must not push out the way back.
+        busy: releases whose instances still run.
+        keep: how many.
+
+    Returns:
+        Their ids. Kept are: what is live, what a rollback goes to, what still runs, the newest of good code
+        (at most `keep` of each), and the newest one that went wrong, for a look at it.
+    """
+    kept = {current, previous(known, current, present), *busy}
+    counted = {trees.get(release, release) for release in kept if release in present and known.get(release)}
+    of_tree: dict[str, int] = {}
+    wrong = 0
+    for release in reversed(list(known)):
+        if release not in present or release in kept:
+            continue
+        if known[release].verdict != "good":
+            wrong += 1
+            if wrong == 1:
+                kept.add(release)
+            continue
+        tree = trees.get(release, release)
+        if tree in counted or len(counted) < keep:
+            counted.add(tree)
+            of_tree[tree] = of_tree.get(tree, 0) + 1
+            if of_tree[tree] <= keep:
+                kept.add(release)
+    return [release for release in present if release in known and release not in kept]
+
+
+def prune(system: System, layout: Layout, keep: int) -> list[str]:
+    """Remove what is obsolete. The caller holds the host's lock.
+
+    Returns:
+        The ids of the removed releases.
+
+    Raises:
+        CommandFailed, OSError
+    """
+    shelf, log = Shelf(system, layout), Log(system, layout)
+    present = [name for name in system.listdir(layout.releases) if not name.startswith(".")]
+    about = {release: shelf.about(release) for release in present}
+    busy = set(Instances(system, layout).states())
+    trees = {release: str(facts.get("tree", "")) for release, facts in about.items()}
+    gone = obsolete(log.known(), present, shelf.current(), trees, busy, keep)
+    for release in gone:
+        # under a name that says so: half removed, it must not look like a release
+        torn = "%s/.%s.tmp" % (layout.releases, release)
+        system.rename("%s/%s" % (layout.releases, release), torn)
+        system.remove_tree(torn)
+    left = [facts for release, facts in about.items() if release not in gone]
+    for path, key in ((layout.trees, "tree"), (layout.venvs, "venv")):
+        store, used = Store(system, path), {facts.get(key) for facts in left}
+        for name in store.complete():
+            if name not in used:
+                store.remove(name)
+    repository = Repository(system, layout.repository)
+    if gone and system.exists(layout.repository):
+        repository.prune([str(facts.get("commit", "")) for facts in left])
+    log.shorten()
+    return gone

@@ -1,0 +1,217 @@
+"""The log of an app's releases on this host, and what follows from it: states, the way back.
+
+/srv/APP/releases.jsonl: one JSON object a line, only added to.
+    did      live (it took the traffic), bad (the health gate refused it), failed (it did not get that far)
+    id       the release
+    t        Unix seconds; for people: the order is that of the lines
+    by       user@machine
+    seconds  from the begin of the run until then
+    commit, subject, action (deploy, rollback)
+    before   live only: what `current` named until then; empty for the first one
+    why      bad and failed only: one line
+`current` beats the log: a power cut may have come between the rename and the line.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ..run import StepError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Collection, Mapping, Optional, Sequence
+
+    from ..system import System
+    from .layout import Layout
+
+# lines that are kept when the log has grown to twice as many
+KEEP = 1000
+# an abbreviated commit shorter than this says too little
+SHORTEST = 4
+
+
+class Known:
+    """What the log says about one release. `verdict`: good, bad or failed; `live`: when it last went live."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self.id: str = entry["id"]
+        self.commit: str = entry.get("commit", "")
+        self.subject: str = entry.get("subject", "")
+        self.by: str = entry.get("by", "")
+        self.when: float = entry.get("t", 0.0)
+        self.seconds: float = entry.get("seconds", 0.0)
+        self.before = ""
+        self.verdict = ""
+        self.why = ""
+        self.live: Optional[float] = None
+
+    def learn(self, entry: Mapping[str, Any]) -> None:
+        """Take in a later line about the same release."""
+        if entry["did"] != "live":
+            # a release that was good once is not made bad by a rollback to it that failed: the cause may be elsewhere
+            if self.verdict != "good":
+                self.verdict = entry["did"]
+            self.why = entry.get("why", "")
+            return
+        if self.live is None:
+            # where a rollback leads is decided by the first time: later ones are rollbacks themselves
+            self.before = entry.get("before", "")
+            self.when, self.seconds = entry.get("t", 0.0), entry.get("seconds", 0.0)
+        self.verdict, self.why, self.live = "good", "", entry.get("t", 0.0)
+
+    @property
+    def title(self) -> str:
+        """One line for people."""
+        return '%s  %s "%s"' % (self.id, self.commit[:7], self.subject)
+
+
+def fold(lines: Sequence[bytes]) -> dict[str, Known]:
+    """The releases in the order they first appear; lines that a power cut tore are passed over."""
+    known: dict[str, Known] = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("id") and entry.get("did") in ("live", "bad", "failed"):
+            known.setdefault(entry["id"], Known(entry)).learn(entry)
+    return known
+
+
+def previous(known: Mapping[str, Known], current: str, present: Collection[str]) -> str:
+    """The release that a rollback from `current` goes to, or an empty string.
+
+    It is what was live before `current` first went live, or before that, and so on: after a rollback another
+    one goes further back, and after the next deploy back to what ran before it.
+
+    Args:
+        known: from `fold`.
+        current: the release that is live.
+        present: the releases that are whole on disk.
+    """
+    seen = {current}
+    at = known[current].before if current in known else ""
+    while at and at not in seen:
+        seen.add(at)
+        if at not in known:
+            break
+        if at in present and known[at].verdict == "good":
+            return at
+        at = known[at].before
+    return ""
+
+
+def choose(known: Mapping[str, Known], current: str, present: Collection[str], wanted: str = "") -> str:
+    """The release to roll back to.
+
+    Args:
+        known, current, present: see `previous`.
+        wanted: an id, the unique beginning of one, or the beginning of a commit; empty: the previous release.
+
+    Raises:
+        StepError: there is none, or not exactly one; lists those that could be named.
+    """
+    candidates = [release for release in known if _usable(known, release, present) and release != current]
+    if not wanted:
+        found = previous(known, current, present)
+        if not found:
+            raise _refusal("there is no release to go back to", known, candidates)
+        return found
+    matches = _matches(known, present, wanted)
+    if not matches:
+        raise _refusal("there is no release %s on this server" % wanted, known, candidates)
+    usable = [release for release in matches if release in candidates]
+    if len(usable) == 1 or (usable and len({known[release].commit for release in usable}) == 1):
+        return usable[-1]  # of several releases of one commit: the newest
+    if usable:
+        raise _refusal("%s means several releases" % wanted, known, usable)
+    release = matches[-1]
+    if release == current:
+        raise StepError("%s is live already" % known[release].title)
+    if release not in present:
+        raise _refusal("%s was removed: only the newest are kept" % release, known, candidates)
+    why = known[release].why or "it never went live"
+    raise _refusal("%s was marked %s: %s" % (release, known[release].verdict, why), known, candidates)
+
+
+def _usable(known: Mapping[str, Known], release: str, present: Collection[str]) -> bool:
+    return release in present and known[release].verdict == "good"
+
+
+def _matches(known: Mapping[str, Known], present: Collection[str], wanted: str) -> list[str]:
+    if wanted in known:
+        return [wanted]
+    found = [release for release in known if release.startswith(wanted)]
+    if not found and len(wanted) >= SHORTEST:
+        found = [release for release, entry in known.items() if entry.commit.startswith(wanted.lower())]
+    # what is gone is only of interest when nothing that is there has that name
+    return [release for release in found if release in present] or found
+
+
+def _refusal(message: str, known: Mapping[str, Known], candidates: Sequence[str]) -> StepError:
+    tail = tuple(known[release].title for release in reversed(candidates))
+    hint = "Name one of these: inv rollback --to ID" if tail else "inv deploy makes a new release."
+    return StepError(message, tail, hint)
+
+
+class Log:
+    """The log of one app on disk."""
+
+    def __init__(self, system: System, layout: Layout) -> None:
+        self._system = system
+        self._layout = layout
+
+    def lines(self) -> list[bytes]:
+        """As they are."""
+        return (self._system.read(self._layout.log) or b"").splitlines()
+
+    def known(self) -> dict[str, Known]:
+        """See `fold`."""
+        return fold(self.lines())
+
+    def add(self, did: str, release: str, **fields: Any) -> None:
+        """Add a line and wait until it is on disk."""
+        entry = {"did": did, "id": release, "t": round(self._system.now(), 3), **fields}
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        self._system.append(self._layout.log, line, mode=0o644)
+
+    def shorten(self) -> None:
+        """Forget the oldest lines of a very long log."""
+        lines = self.lines()
+        if len(lines) > 2 * KEEP:
+            self._system.write_atomic(self._layout.log, b"\n".join(lines[-KEEP:]) + b"\n", mode=0o644)
+
+
+class Shelf:
+    """What lies on disk: releases that are whole, and what `current` names."""
+
+    def __init__(self, system: System, layout: Layout) -> None:
+        self._system = system
+        self._layout = layout
+
+    def current(self) -> str:
+        """The release that is live, or an empty string before the first deploy."""
+        target = self._system.readlink(self._layout.current) or ""
+        return target.rpartition("/")[2]
+
+    def present(self) -> list[str]:
+        """Releases whose folder, code and environment are there."""
+        return [name for name in self._system.listdir(self._layout.releases) if self.whole(name)]
+
+    def whole(self, release: str) -> bool:
+        """Could this release be started?"""
+        folder = "%s/%s" % (self._layout.releases, release)
+        parts = ("release.json", "code", "venv/bin/python", "gunicorn.conf.py", "env")
+        return not release.startswith(".") and all(
+            self._system.exists("%s/%s" % (folder, part)) for part in parts
+        )
+
+    def about(self, release: str) -> dict[str, Any]:
+        """release.json of a release; empty when there is none."""
+        raw = self._system.read("%s/%s/release.json" % (self._layout.releases, release))
+        try:
+            value = json.loads(raw or b"{}")
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}

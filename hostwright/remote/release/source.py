@@ -1,0 +1,130 @@
+"""Get the commit onto the server: the controller sends it, or the server fetches it. Before the worker starts."""
+
+from __future__ import annotations
+
+import os
+
+from .. import events, lock
+from ..run import StepError
+from . import fetch
+from .git import Repository
+from .inspect import inspect
+from .layout import UV, Layout
+from .record import Shelf
+from .requirements import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping, Optional
+
+    from ..conversation import Conversation
+    from ..system import System
+
+# commits the controller may send the difference to
+HAVE = 20
+
+
+def prepare(request: dict[str, Any], system: System, conversation: Conversation) -> dict[str, Any]:
+    """Acquire and check the commit, agree with the controller on the release's identity.
+
+    Args:
+        request: `app`, `source` (kind push: commit; kind git: url, ref, forward_agent), `directory`, `module`,
+            `requirements`.
+
+    Returns:
+        The request for the worker: with `commit`, `subject` and the controller's `release`.
+
+    Raises:
+        StepError, RunCancelled, Gone
+    """
+    layout = Layout(request["app"])
+    check_provisioned(system, layout)
+    with Exclusive(request["paths"]["runtime"], layout.app, system):
+        repository = Repository(system, layout.repository)
+        repository.create()
+        source = request["source"]
+        if source["kind"] == "push":
+            commit = source["commit"]
+            _receive(repository, commit, conversation)
+        else:
+            commit = fetch.fetch(repository, system, layout, source, request["paths"]["state"])
+        check(repository, commit, request)
+        subject = repository.subject(commit)
+    conversation.emit(events.SourceReady(commit, subject, current(system, layout)))
+    answer = conversation.receive()
+    return {**request, "commit": commit, "subject": subject, "release": answer["release"]}
+
+
+def check_provisioned(system: System, layout: Layout) -> None:
+    """Is the server ready for this app?
+
+    Raises:
+        StepError: it was not provisioned for it.
+    """
+    user = system.user(layout.app)
+    parts = (layout.releases, layout.template, UV + "/bin/uv")
+    if user is None or not all(system.exists(path) for path in parts):
+        raise StepError(
+            "this server is not provisioned for the app %s" % layout.app,
+            hint="First: inv provision --host HOST",
+        )
+
+
+def current(system: System, layout: Layout) -> Optional[dict[str, Any]]:
+    """What is live: id, commit, subject; None before the first deploy."""
+    shelf = Shelf(system, layout)
+    release = shelf.current()
+    if not release:
+        return None
+    about = shelf.about(release)
+    return {"id": release, "commit": about.get("commit", ""), "subject": about.get("subject", "")}
+
+
+def check(repository: Repository, commit: str, request: Mapping[str, Any]) -> None:
+    """Can this commit be deployed?
+
+    Raises:
+        StepError: no; what we do not carry, by name.
+    """
+    modes = {path: mode for path, (mode, _) in repository.listing(commit).items()}
+    try:
+        inspect(
+            modes,
+            lambda path: repository.read(commit, path),
+            directory=request["directory"],
+            module=request["module"],
+            requirements=request["requirements"],
+        )
+    except Problem as error:
+        raise StepError(error.message, hint=error.hint) from error
+
+
+def _receive(repository: Repository, commit: str, conversation: Conversation) -> None:
+    if repository.has(commit):
+        return
+    conversation.emit(events.SourceNeeded(commit, repository.commits()[:HAVE]))
+    repository.receive(commit, conversation.receive_stream())
+
+
+class Exclusive:
+    """One run at a time writes into an app's repository; the others wait."""
+
+    def __init__(self, runtime: str, app: str, system: System) -> None:
+        self._path = os.path.join(runtime, "source-%s.lock" % app)
+        self._system = system
+        self._handle: Optional[int] = None
+
+    def __enter__(self) -> None:
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        end = self._system.monotonic() + 600
+        while True:
+            self._handle = lock.hold(self._path)
+            if self._handle is not None:
+                return
+            if self._system.monotonic() > end:
+                raise StepError("another run is fetching this app's source for 10 minutes already")
+            self._system.sleep(0.1)
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            os.close(self._handle)

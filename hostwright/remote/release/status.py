@@ -1,0 +1,126 @@
+"""`inv status` on the server: is the app well, and is the host?"""
+
+from __future__ import annotations
+
+from .. import events
+from .ask import ask
+from .instance import Instances, dead
+from .layout import Layout
+from .record import Log, Shelf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping, Optional
+
+    from ..conversation import Conversation
+    from ..system import System
+
+PROBE_TIMEOUT = 5.0
+# systemd's "no value", UINT64_MAX
+NO_VALUE = ("", "[not set]", str(2**64 - 1))
+
+
+def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
+    """Answer with the state of the `apps` (names) and of the host."""
+    apps = {name: app_status(system, Layout(name)) for name in request["apps"]}
+    conversation.emit(events.Answered({"apps": apps, "host": host_status(system)}))
+    return events.RunFinished("done", 0.0)
+
+
+def app_status(system: System, layout: Layout) -> dict[str, Any]:
+    """What is live and how it does.
+
+    Returns:
+        provisioned; release: id, commit, subject, since (Unix seconds), by; health: status, ms, expect, ok,
+        problem; units: state of the live instance and of others that still run; memory_bytes, connections,
+        restarts. Without a release only the first ones.
+    """
+    shelf, instances = Shelf(system, layout), Instances(system, layout)
+    current = shelf.current()
+    found: dict[str, Any] = {"provisioned": system.exists(layout.template), "release": None}
+    if not current:
+        return found
+    about, entry = shelf.about(current), Log(system, layout).known().get(current)
+    found["release"] = {
+        "id": current,
+        "commit": about.get("commit", ""),
+        "subject": about.get("subject", ""),
+        "since": entry.live if entry else None,
+        "by": entry.by if entry else "",
+    }
+    shown = instances.show(current)
+    found["health"] = _health(layout, current, about)
+    found["units"] = {
+        layout.unit(release, kind): state
+        for release, kinds in instances.states().items()
+        for kind, state in kinds.items()
+    }
+    found["running"] = shown.get("ActiveState") == "active" and not dead({**shown, "NRestarts": "0"})
+    found["restarts"] = int(shown.get("NRestarts") or 0)
+    found["memory_bytes"] = _memory(system, shown)
+    found["connections"] = instances.connections(current)
+    return found
+
+
+def _health(layout: Layout, release: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    health = about.get("health") or {}
+    expect = health.get("expect", 200)
+    reply = ask(layout.socket(release), health.get("path", "/"), health.get("headers", {}), PROBE_TIMEOUT)
+    return {
+        "status": reply.status,
+        "ms": round(reply.seconds * 1000, 1),
+        "expect": expect,
+        "ok": reply.status == expect,
+        "problem": reply.problem,
+    }
+
+
+def _memory(system: System, shown: Mapping[str, str]) -> Optional[int]:
+    """Bytes of all its processes: the cgroup's count, else the sum of their shares (PSS, proc(5) smaps_rollup)."""
+    value = shown.get("MemoryCurrent", "")
+    if value not in NO_VALUE:
+        return int(value)
+    group = shown.get("ControlGroup", "")
+    total = 0
+    for mount in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"):
+        raw = system.read("%s%s/cgroup.procs" % (mount, group)) if group else None
+        for pid in (raw or b"").split():
+            for line in (system.read("/proc/%s/smaps_rollup" % pid.decode()) or b"").splitlines():
+                if line.startswith(b"Pss:"):
+                    total += int(line.split()[1]) * 1024
+        if raw:
+            break
+    return total or None
+
+
+def host_status(system: System) -> dict[str, Any]:
+    """uptime_seconds, load (1, 5, 15 minutes), cores, memory and disk in bytes, failed units, reboot_required."""
+    import os
+
+    uptime = (system.read("/proc/uptime") or b"0").split()[0]
+    load = (system.read("/proc/loadavg") or b"0 0 0").split()[:3]
+    memory = _meminfo(system.read("/proc/meminfo") or b"")
+    disk = os.statvfs("/srv" if system.exists("/srv") else "/")
+    argv = ("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")
+    failed = system.run(argv, timeout=30, check=False, read_only=True).out
+    return {
+        "uptime_seconds": float(uptime),
+        "load": [float(value) for value in load],
+        "cores": os.cpu_count() or 1,
+        "memory_total": memory.get("MemTotal", 0),
+        "memory_available": memory.get("MemAvailable", 0),
+        "disk_total": disk.f_blocks * disk.f_frsize,
+        "disk_free": disk.f_bavail * disk.f_frsize,
+        "failed_units": [line.split()[0] for line in failed.splitlines() if line.split()],
+        "reboot_required": system.exists("/run/reboot-required"),
+    }
+
+
+def _meminfo(raw: bytes) -> dict[str, int]:
+    """proc(5) meminfo in bytes."""
+    found = {}
+    for line in raw.decode("ascii", "replace").splitlines():
+        words = line.replace(":", " ").split()
+        if len(words) >= 2 and words[1].isdigit():
+            found[words[0]] = int(words[1]) * 1024
+    return found

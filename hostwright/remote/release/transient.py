@@ -1,0 +1,58 @@
+"""Run one command as a transient systemd service: another user, a sandbox, an end in any case. systemd-run(1)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional, Sequence
+
+    from ..system import Result, System
+
+    Line = Callable[[str], None]
+
+STOP_TIMEOUT = 30.0
+
+
+def run(
+    system: System,
+    unit: str,
+    argv: Sequence[str],
+    properties: Sequence[str],
+    *,
+    timeout: float,
+    on_line: Optional[Line] = None,
+) -> Result:
+    """Run a command to its end; stopped when the user cancels, when time is over, and when we are ended.
+
+    Args:
+        unit: its name; what is left of one of that name is stopped first.
+        properties: of the service, `Name=value`. Nothing secret: everyone may read them.
+        timeout: seconds.
+        on_line: takes its lines as they come.
+
+    Raises:
+        CommandFailed: out of time.
+        RunCancelled
+    """
+    system.run(("systemctl", "stop", unit), timeout=STOP_TIMEOUT, check=False)
+    try:
+        return system.run(
+            command(unit, argv, (*properties, "RuntimeMaxSec=%d" % (timeout + 10))),
+            timeout=timeout,
+            check=False,
+            on_line=on_line,
+            cancellable=True,
+        )
+    except BaseException:
+        # systemd-run is gone, the service is not
+        system.run(("systemctl", "stop", unit), timeout=STOP_TIMEOUT, check=False)
+        raise
+
+
+def command(unit: str, argv: Sequence[str], properties: Sequence[str]) -> tuple[str, ...]:
+    """The argv of systemd-run. Its exit code is the command's; 200 and up may be systemd's own, systemd.exec(5)."""
+    options = ["--property=" + line for line in (*properties, "KillMode=control-group", "TimeoutStopSec=10")]
+    return (
+        "systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec", "--unit=" + unit,
+        *options, "--", *argv,
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""The environment of a release, by what is in it. Built in the sandbox, taken over by root, never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from ..digest import sha256
+from ..run import StepError
+from . import guard
+from .dependencies import hand_over
+from .layout import UV
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Sequence
+
+    from ..system import System
+    from .builder import Builder
+    from .dependencies import Lock
+    from .layout import Layout
+    from .tree import Store
+
+VENV = ("venv", "--relocatable", "--no-project", "--quiet")
+SYNC = ("pip", "sync", "--compile-bytecode", "--allow-empty-requirements")
+COPY_TIMEOUT = 600.0
+
+
+def platform() -> tuple[str, str]:
+    """(version of the server's Python, its architecture)."""
+    return "%d.%d.%d" % sys.version_info[:3], os.uname().machine
+
+
+def venv_key(lock: str, python: str, machine: str, uv: str) -> str:
+    """The name of an environment: everything it is made from.
+
+    Args:
+        lock: the requirements with their versions.
+        python: full version.
+        machine: architecture.
+        uv: its version.
+    """
+    return sha256(json.dumps([lock, python, machine, uv, VENV, SYNC]).encode())[:20]
+
+
+def ensure_venv(
+    system: System, layout: Layout, store: Store, builder: Builder, lock: Lock, modules: Sequence[str]
+) -> tuple[str, bool]:
+    """The environment of a lock, built when it is not there.
+
+    Args:
+        modules: what it must be able to import.
+
+    Returns:
+        Its key, and whether it was there.
+
+    Raises:
+        StepError, CommandFailed, OSError, RunCancelled
+    """
+    python, machine = platform()
+    key = venv_key(lock.text, python, machine, system.readlink(UV) or "")
+    # the interpreter it was made with may be gone with an upgrade of the distribution
+    if store.has(key) and system.exists(store.folder(key) + "/bin/python"):
+        return key, True
+    guard.require(system, layout.root, guard.ENVIRONMENT, guard.ENVIRONMENT_FILES)
+    guard.require(system, guard.CACHE, guard.ENVIRONMENT, guard.ENVIRONMENT_FILES)
+    try:
+        _build(system, layout, builder, lock, modules)
+        building = store.begin(key)
+        _take_over(system, builder.folder + "/venv", building)
+        store.finish(key)
+    except BaseException:
+        store.abandon(key)
+        raise
+    finally:
+        system.remove_tree(builder.folder + "/venv")
+    builder.uv("cache", "prune", "--quiet", cwd="/")
+    return key, False
+
+
+def _build(system: System, layout: Layout, builder: Builder, lock: Lock, modules: Sequence[str]) -> None:
+    requirements = hand_over(system, layout, "lock.txt", lock.text)
+    system.remove_tree(builder.folder + "/venv")
+    venv = builder.cache + "/venv"
+    builder.uv(*VENV, "--python", sys.executable, venv, cwd="/")
+    hashes = ("--require-hashes",) if lock.hashed and lock.text.strip() else ()
+    builder.uv(*SYNC, *hashes, "--python", venv + "/bin/python", requirements, cwd=layout.build)
+    argv = (venv + "/bin/python", "-I", "-c", "import " + ", ".join(modules))
+    tried = builder.run(argv, cwd="/", timeout=120)
+    if not tried.ok:
+        raise StepError(
+            "the environment cannot import what serves the app: %s" % ", ".join(modules),
+            tried.tail(),
+            "Do the requirements hold versions of gunicorn or uvicorn that do not go together?",
+        )
+
+
+def _take_over(system: System, built: str, folder: str) -> None:
+    """Copy what the build made; root owns it, everyone may read it, and no bit of its modes is taken over.
+
+    Copied, not moved or linked: the build's user keeps no way to change it.
+    """
+    found = system.stat(built)
+    if found is None or found.kind != "directory":
+        raise StepError("the build left no environment")
+    argv = (
+        "cp",
+        "-R",
+        "--no-dereference",
+        "--preserve=timestamps",
+        "--reflink=auto",
+        "--",
+        built + "/.",
+        folder,
+    )
+    system.run(argv, timeout=COPY_TIMEOUT, cancellable=True)
+    system.run(("chmod", "-R", "u=rwX,go=rX", folder), timeout=COPY_TIMEOUT)
