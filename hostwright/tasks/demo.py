@@ -76,7 +76,7 @@ class Demo:
             f"Look around:     ./run status --inventory {inventory}\n"
             f"                 ./run logs --inventory {inventory}\n"
             + (
-                "                 ./run sandbox.ssh demo\nThrow it away:   ./run sandbox.down demo"
+                "                 ./run sandbox.ssh demo\nThrow it away:   ./run sandbox.down --name demo"
                 if not host
                 else ""
             )
@@ -99,7 +99,7 @@ class Demo:
             box = sandbox()
             if any(server.name == "demo" for server in box.servers()):
                 box.down("demo")
-            self.say("$ ./run sandbox.up demo")
+            self.say("$ ./run sandbox.up --name demo")
             (server,) = box.up("demo", say=self.say)
             forget(server)
             address, user, port = server.address, "ubuntu", 22

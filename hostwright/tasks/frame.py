@@ -61,6 +61,17 @@ def errors(debug: bool) -> Iterator[None]:
         raise SystemExit(1) from None
 
 
+def required(value: str | None, usage: str) -> str:
+    """A word that a task cannot do without. Invoke hands it whatever follows, `--help` too.
+
+    Raises:
+        UsageError: it is missing, or a flag.
+    """
+    if not value or value.startswith("-"):
+        raise UsageError(f"usage: {usage}")
+    return value
+
+
 def end(code: int) -> None:
     """End a task with an exit code.
 

@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from hostwright.errors import UsageError
-from hostwright.tasks.frame import end, flags, number
+from hostwright.tasks.frame import end, flags, number, required
 from hostwright.tasks.session import Session
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def logs(
 )
 def run(
     c: Context,
-    command: str = "",
+    command: str | None = None,
     host: Any = None,
     app: str | None = None,
     inventory: str | None = None,
@@ -122,11 +122,9 @@ def run(
     """Run a command in the current release, with its environment, as its user."""
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
         try:
-            argv = shlex.split(command)
+            argv = shlex.split(required(command, 'inv run "COMMAND" [--app NAME] [--host HOST]'))
         except ValueError as error:
             raise UsageError(f"the command does not split into words: {error}") from error
-        if not argv:
-            raise UsageError('which command? inv run "alembic current"')
         chosen = session.app(app)
         hosts = session.hosts(host, purpose="deploy", app=chosen.name)
         _, report = ask(session, hosts, "run", app=chosen.name, argv=argv)

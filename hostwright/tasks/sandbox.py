@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from hostwright.errors import UsageError
 from hostwright.tasks import frame
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def sandbox() -> Sandbox:
     return Sandbox(root())
 
 
-def names(text: str | None) -> list[str]:
-    """Names in a comma list."""
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
+def names(given: Sequence[str] | None) -> list[str]:
+    """Names of a flag that is repeatable and takes comma lists."""
+    return [name.strip() for text in given or () for name in text.split(",") if name.strip()]
 
 
 def forget(server: Server) -> None:
@@ -66,20 +66,19 @@ def show(server: Server) -> None:
 
 @task(
     auto_shortflags=False,
-    positional=["name"],
-    optional=[],
+    iterable=["name"],
     help={
-        "name": "Names, comma separated (default: web1).",
+        "name": "Name of a server, repeatable or a comma list (default: web1).",
         "suite": "bookworm, trixie, ... (default: this machine's).",
         **DEBUG,
     },
 )
-def up(c: Context, name: str = "web1", suite: str | None = None, debug: bool = False) -> None:
+def up(c: Context, name: Any = None, suite: str | None = None, debug: bool = False) -> None:
     """Boot throw-away servers."""
     with frame.errors(debug):
         box = sandbox()
         options: dict[str, Any] = {"suite": suite} if suite else {}
-        for server in box.up(*names(name), say=say, **options):
+        for server in box.up(*(names(name) or ["web1"]), say=say, **options):
             forget(server)
             show(server)
 
@@ -95,38 +94,39 @@ def list_(c: Context, debug: bool = False) -> None:
 @task(
     auto_shortflags=False, positional=["name"], help={"name": "Server.", "user": "ubuntu or root.", **DEBUG}
 )
-def ssh(c: Context, name: str = "web1", user: str = "ubuntu", debug: bool = False) -> None:
+def ssh(c: Context, name: str | None = None, user: str = "ubuntu", debug: bool = False) -> None:
     """A shell on a server."""
     with frame.errors(debug):
-        argv = sandbox().get(name).ssh_argv(user=user)
+        argv = sandbox().get(frame.required(name, "inv sandbox.ssh NAME [--user root]")).ssh_argv(user=user)
         sys.stdout.flush()
         os.execvp(argv[0], argv)  # noqa: S606 - no shell: argv
 
 
 @task(auto_shortflags=False, positional=["name"], help={"name": "Server.", **DEBUG})
-def crash(c: Context, name: str = "web1", debug: bool = False) -> None:
+def crash(c: Context, name: str | None = None, debug: bool = False) -> None:
     """Pull a server's plug."""
     with frame.errors(debug):
-        sandbox().crash(name)
+        sandbox().crash(frame.required(name, "inv sandbox.crash NAME"))
 
 
 @task(auto_shortflags=False, positional=["name"], help={"name": "Server.", **DEBUG})
-def start(c: Context, name: str = "web1", debug: bool = False) -> None:
+def start(c: Context, name: str | None = None, debug: bool = False) -> None:
     """Boot a crashed server again, on the same disk."""
     with frame.errors(debug):
-        sandbox().start(name)
-        show(sandbox().get(name))
+        show(sandbox().start(frame.required(name, "inv sandbox.start NAME")))
 
 
 @task(
-    auto_shortflags=False, positional=["name"], help={"name": "Names, comma separated; none: all.", **DEBUG}
+    auto_shortflags=False,
+    iterable=["name"],
+    help={"name": "Name of a server, repeatable or a comma list; none: all of this checkout.", **DEBUG},
 )
-def down(c: Context, name: str = "", debug: bool = False) -> None:
+def down(c: Context, name: Any = None, debug: bool = False) -> None:
     """Throw servers away."""
     with frame.errors(debug):
         box = sandbox()
         for server in box.servers():
-            if not name or server.name in names(name):
+            if not names(name) or server.name in names(name):
                 forget(server)
         box.down(*names(name))
 
@@ -137,14 +137,14 @@ def down(c: Context, name: str = "", debug: bool = False) -> None:
     positional=["name", "command"],
     help={"name": "Server.", "command": "A command line, split as a shell would.", **DEBUG},
 )
-def exec_(c: Context, name: str = "", command: str = "", debug: bool = False) -> None:
+def exec_(c: Context, name: str | None = None, command: str | None = None, debug: bool = False) -> None:
     """Run a command as root on a server, also when its sshd is broken: inv sandbox.exec web1 "systemctl status"."""
     import shlex
 
     with frame.errors(debug):
-        if not name or not command:
-            raise UsageError('usage: inv sandbox.exec NAME "COMMAND"')
-        result = sandbox().exec(name, shlex.split(command), timeout=600)
+        usage = 'inv sandbox.exec NAME "COMMAND"'
+        argv = shlex.split(frame.required(command, usage))
+        result = sandbox().exec(frame.required(name, usage), argv, timeout=600)
         out, err = result.stdout, result.stderr
         sys.stdout.write(out if isinstance(out, str) else out.decode("utf-8", "replace"))
         sys.stderr.write(err if isinstance(err, str) else err.decode("utf-8", "replace"))

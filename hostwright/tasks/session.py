@@ -153,9 +153,9 @@ class Session:
 
         Args:
             report: what happened.
-            then: what to type next, shown when all went well.
+            then: what to type next, shown when all went well and something changed.
         """
         self.output.end(report)
-        if then and report.exit_code == 0 and not self.as_json:
+        if then and report.exit_code == 0 and report.counts["changed"] and not self.as_json:
             print(then)
         frame.end(report.exit_code)
