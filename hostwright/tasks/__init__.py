@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from hostwright.tasks import deploy, operate, project, provision, sandbox
+from hostwright.tasks.deploy import deploy, rollback
+from hostwright.tasks.operate import logs, releases, run, status, verify
+from hostwright.tasks.project import init, schema
+from hostwright.tasks.provision import cancel, provision
+from hostwright.tasks.sandbox import crash, down, exec_, list_, ssh, start, up
 
 __all__ = ["ns"]
 
-ns = Collection(
-    provision.provision,
-    deploy.deploy,
-    deploy.rollback,
-    operate.releases,
-    operate.status,
-    operate.logs,
-    operate.run,
-    operate.verify,
-    provision.cancel,
-    project.init,
-)
-ns.add_collection(Collection("inventory", project.schema))
-ns.add_collection(
-    Collection(
-        "sandbox",
-        sandbox.up,
-        sandbox.list_,
-        sandbox.ssh,
-        sandbox.exec_,
-        sandbox.crash,
-        sandbox.start,
-        sandbox.down,
-    )
-)
+ns = Collection(provision, deploy, rollback, releases, status, logs, run, verify, cancel, init)
+ns.add_collection(Collection("inventory", schema))
+ns.add_collection(Collection("sandbox", up, list_, ssh, exec_, crash, start, down))
