@@ -16,7 +16,7 @@ from hostwright.transport.base import Transport
 from hostwright.transport.bundle import agent
 
 
-class AgentBackend(BaseBackend):
+class AgentBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no types
     """Runs testinfra's commands through one agent.
 
     Args:

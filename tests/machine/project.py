@@ -59,9 +59,8 @@ class Project:
             ROOT / "app", self.folder / "app", ignore=shutil.ignore_patterns("__pycache__", "tests")
         )
         (self.folder / "tasks.py").write_text("from hostwright.tasks import ns\n")
-        self.write_inventory()
         self.git("init", "--quiet", "--initial-branch=main")
-        self.commit("first")
+        self.write_inventory()
 
     # -- files and git -------------------------------------------------------------------------------------
 
@@ -76,12 +75,14 @@ class Project:
             domains=line,
         )
         (self.folder / "inventory.yaml").write_text(text)
+        self.commit("inventory")
 
     def edit_inventory(self, old: str, new: str) -> None:
         path = self.folder / "inventory.yaml"
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
+        self.commit("inventory")
 
     def git(self, *argv: str) -> str:
         author = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")

@@ -80,8 +80,6 @@ def test_two_projects_on_one_server(tmp_path: Path, sandbox: Sandbox, fresh_serv
     two = Project(tmp_path, server, name="two", app="beta")
     one.write_inventory(domains="alpha.example.com")
     two.write_inventory(domains="beta.example.com")
-    for project in (one, two):
-        project.commit("domains")
     one.inv("provision")
     one.inv("deploy")
     of_one = (
@@ -100,7 +98,6 @@ def test_two_projects_on_one_server(tmp_path: Path, sandbox: Sandbox, fresh_serv
     # the same app name is somebody else's
     three = Project(tmp_path, server, name="three", app="alpha")
     three.write_inventory(domains="gamma.example.com")
-    three.commit("domains")
     said = three.inv("provision", code=1).out
     assert "belongs to the project 'one', not to 'three'" in said
     assert one.curl("/health", host="alpha.example.com")[0] == 200
