@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 
 from ..run import StepError
 from . import command, source
@@ -93,15 +94,16 @@ def build(deploy: Transaction) -> str:
 def _release_command(deploy: Transaction, release: str) -> None:
     request, run = deploy.request, deploy.run
     argv = tuple(request["release_command"])
-    with run.step("release_command", " ".join(argv)) as step:
+    written = " ".join(shlex.quote(word) for word in argv)
+    with run.step("release_command", written) as step:
         result = command.run(
             deploy.system, deploy.layout, release, "hostwright-release-%s.service" % deploy.layout.app, argv,
             timeout=float(request["release_command_timeout"]), on_line=run.output("release_command"),
         )  # fmt: skip
         if not result.ok:
             raise StepError(
-                "%s ended with exit code %d" % (" ".join(argv), result.exit_code),
+                "%s ended with exit code %d" % (written, result.exit_code),
                 tuple((result.out + result.err).splitlines()[-20:]),
                 "The old release is live. What the command changed in a database stays changed.",
             )
-        step.detail = " ".join(argv)
+        step.detail = written

@@ -23,7 +23,7 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     """Run `argv` in `release` (an id; empty: the live one) and send what it prints.
 
     Returns:
-        RunFinished with `exit_code` in its data; a command that failed has outcome "failed".
+        RunFinished with `exit_code` in its data: what the command says with it is the user's business.
     """
     layout = Layout(request["app"])
     shelf = Shelf(system, layout)
@@ -51,10 +51,4 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
         if listener.cancelled():
             system.run(("systemctl", "stop", unit), timeout=transient.STOP_TIMEOUT, check=False)
     listener.check()
-    return events.RunFinished(
-        "done" if result.ok else "failed",
-        0.0,
-        failed=0 if result.ok else 1,
-        message="" if result.ok else "%s ended with exit code %d" % (request["argv"][0], result.exit_code),
-        data={"exit_code": result.exit_code, "release": release},
-    )
+    return events.RunFinished("done", 0.0, data={"exit_code": result.exit_code, "release": release})

@@ -8,10 +8,11 @@ from ..resources.unit import ended
 from ..run import StepError
 from .ask import ask
 from .instance import dead
+from .journal import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Sequence
+    from typing import Any, Callable, Mapping
 
     from ..system import System
     from .ask import Reply
@@ -26,8 +27,6 @@ INTERVAL = 0.2
 # a service that is simply off so long after its start was stopped by somebody
 GRACE = 2.0
 WORKERS = re.compile(r"(\d+) of (\d+) workers")
-LINES, SHOWN = 300, 20
-TRACEBACK = "Traceback (most recent call last)"
 
 
 class Gate:
@@ -78,7 +77,7 @@ class Gate:
             if problem:
                 good = 0
                 if now > deadline:
-                    raise self._refused("after %g s: %s" % (now - self._began, problem))
+                    raise self._refused("not healthy after %.1f s: %s" % (now - self._began, problem))
             else:
                 since = since if good else now
                 good += 1
@@ -122,38 +121,13 @@ class Gate:
         shown = self._instances.show(self._release)
         stopped = shown.get("ActiveState") == "inactive" and self._system.monotonic() - self._began > GRACE
         if dead(shown) or stopped:
-            raise self._refused("it ended: %s" % ended({"ActiveState": "", "SubState": "", **shown}))
+            raise self._refused(
+                "it did not stay up: %s" % ended({"ActiveState": "", "SubState": "", **shown})
+            )
         return shown
 
     def _refused(self, why: str) -> StepError:
         unit = self._layout.unit(self._release)
-        tail = self.journal()
+        tail = journal(self._system, unit, self._since)
         tries = " (%d %s)" % (self._tries, "try" if self._tries == 1 else "tries") if self._tries else ""
-        return StepError(
-            "%s %s%s" % (unit, why, tries), tail, "All it wrote: journalctl -u %s" % unit, refused=True
-        )
-
-    def journal(self) -> tuple[str, ...]:
-        """What this instance wrote since it was started: the part that tells most."""
-        self._system.run(("journalctl", "--sync"), timeout=10, check=False, read_only=True)
-        argv = (
-            "journalctl", "--unit=" + self._layout.unit(self._release), "--since=@%d" % self._since,
-            "--lines=%d" % LINES, "--output=cat", "--no-pager", "--quiet",
-        )  # fmt: skip
-        return telling(self._system.run(argv, timeout=30, check=False, read_only=True).out.splitlines())
-
-
-def telling(lines: Sequence[str]) -> tuple[str, ...]:
-    """The lines that say why: the end of the last traceback, else the last lines."""
-    lines = [line.rstrip() for line in lines if line.strip()]
-    starts = [index for index, line in enumerate(lines) if line.lstrip().startswith(TRACEBACK)]
-    if not starts:
-        return tuple(lines[-SHOWN:])
-    end = starts[-1] + 1
-    while end < len(lines) and lines[end].startswith((" ", "\t")):
-        end += 1
-    # the exception itself, and a message of several lines up to what the server logs next
-    stop = end + 1
-    while stop < len(lines) and stop < end + 8 and not lines[stop].startswith("["):
-        stop += 1
-    return tuple(lines[max(starts[-1], stop - SHOWN) : stop])
+        return StepError(why + tries, tail, "All that it wrote: journalctl -u %s" % unit, refused=True)

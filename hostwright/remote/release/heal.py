@@ -47,9 +47,11 @@ def heal(system: System, layout: Layout, run: Run) -> None:
         elif what == "forget":
             instances.abandon(release)
     for name in unfinished(system.listdir(layout.releases), log.known(), current):
+        about = shelf.about(name)
         system.remove_tree("%s/%s" % (layout.releases, name))
         if not name.startswith("."):
-            log.add("failed", name, why="interrupted")
+            facts = {key: about.get(key, "") for key in ("by", "commit", "subject")}
+            log.add("failed", name, why="interrupted", **facts)
             run.emit(events.Noticed("removed the release %s that an interrupted run left" % name))
     _forget_drop_ins(system, layout, instances, {*states, current})
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..system import System
     from .record import Known
 
+# how many of the releases that went wrong are told after they were removed
+WRONG = 5
+
 
 def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
     """Answer with the releases of `app`, the newest first."""
@@ -33,10 +36,12 @@ def table(known: Mapping[str, Known], current: str, present: Collection[str]) ->
         bad, failed), why (one line, where it went wrong), present (can it be looked at?).
     """
     back = previous(known, current, present)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    wrong = 0
     for release, entry in reversed(list(known.items())):
         here = release in present
-        if entry.verdict == "good" and not here:
+        wrong += entry.verdict != "good"
+        if not here and (entry.verdict == "good" or wrong > WRONG):
             continue
         state = "current" if release == current else "previous" if release == back else entry.verdict
         rows.append(

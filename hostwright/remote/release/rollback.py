@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from .. import events
 from ..run import StepError
 from .record import choose
@@ -43,10 +45,7 @@ def select(rollback: Transaction) -> str:
         step.data = {"id": release, "commit": known[release].commit}
     left = rollback.shelf.about(rollback.before)
     if left.get("release_command"):
-        rollback.run.emit(
-            events.Noticed(
-                "%s ran `%s`, and a rollback does not undo that"
-                % (left.get("commit", "")[:7], " ".join(left["release_command"]))
-            )
-        )
+        written = " ".join(shlex.quote(word) for word in left["release_command"])
+        message = "%s ran its release command, and a rollback does not undo that: %s"
+        rollback.run.emit(events.Noticed(message % (left.get("commit", "")[:7], written)))
     return release
