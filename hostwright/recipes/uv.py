@@ -5,6 +5,7 @@ from __future__ import annotations
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.symlink import Symlink
 from hostwright.remote.resources.virtual_environment import VirtualEnvironment
+from hostwright.remote.store import WHEELS
 
 VERSION = "0.13.8"
 # sha256 of the wheels for glibc on the two architectures VPSes have (manylinux_2_17 x86_64, aarch64)
@@ -23,6 +24,6 @@ def requirements() -> str:
 def uv() -> list[Resource]:
     """The environment and the name that does not change with the version."""
     return [
-        VirtualEnvironment(name=f"{HOME}-{VERSION}", requirements=requirements()),
+        VirtualEnvironment(name=f"{HOME}-{VERSION}", requirements=requirements(), wheels=WHEELS),
         Symlink(name=HOME, target=f"uv-{VERSION}"),
     ]

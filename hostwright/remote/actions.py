@@ -27,6 +27,7 @@ ACTIONS = {
     "run": ".release.execute",
     "cancel": ".cancel",
     "commands": ".commands",
+    "store": ".store",
 }
 
 

@@ -121,7 +121,7 @@ class Converge:
             handler = self.catalog.handler(name)
             if handler:
                 self.records.add_pending(handler, resource.id)
-        context = Context(self.run.output(resource.id), self.records.state_of(resource.id))
+        context = Context(self.run.output(resource.id), self.records.state_of(resource.id), self._notice)
         resource.apply(self.system, changes, context)
         desired = resource.desired(self.system)
         left = diff(desired, resource.read(self.system))
@@ -132,6 +132,9 @@ class Converge:
                 "Something on the server changes it back; look for another tool that manages it.",
             )
         self.records.claim(resource, desired)
+
+    def _notice(self, message: str) -> None:
+        self.run.emit(events.Noticed(message))
 
     def _unknown(self, resource: Resource, unknown: Unknown, start: float) -> None:
         if self.apply:  # what it waits for came before it in the catalog and is still not there
@@ -150,7 +153,13 @@ class Converge:
             message = error.reason
         elif isinstance(error, Failed):
             message = error.message
-            fields = {"hint": error.hint}
+            fields = {
+                "hint": error.hint,
+                "tail": error.tail,
+                "argv": error.argv,
+                "exit_code": error.exit_code,
+            }
+            fields["reason"] = error.reason
         else:
             message = explain(error)
         self.run.emit(events.ResourceFailed(id, title, message, time.monotonic() - start, **fields))

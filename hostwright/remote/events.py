@@ -26,9 +26,7 @@ __all__ = [
 
 
 class Hello(Event):
-    """The agent is up. `facts`: os_id, os_version, os_name, python, machine, cores, memory_bytes, nginx,
-    systemd (bool), euid, hostname.
-    """
+    """The agent is up. `facts`: see facts.py."""
 
     event = "hello"
 
@@ -135,7 +133,10 @@ class ResourceUnknown(Event):
 
 
 class ResourceFailed(Event):
-    """It could not be read or changed. `argv`, `exit_code` and `tail` when a command was the reason."""
+    """It could not be read or changed. `argv`, `exit_code` and `tail` when a command was why.
+
+    `reason` is a word for programs ("no_package_index"), where something can be done about it.
+    """
 
     event = "resource_failed"
 
@@ -149,6 +150,7 @@ class ResourceFailed(Event):
         exit_code: Optional[int] = None,
         tail: Sequence[str] = (),
         hint: str = "",
+        reason: str = "",
     ) -> None:
         self.id = id
         self.title = title
@@ -158,6 +160,7 @@ class ResourceFailed(Event):
         self.exit_code = exit_code
         self.tail = tail
         self.hint = hint
+        self.reason = reason
 
 
 class ResourceSkipped(Event):

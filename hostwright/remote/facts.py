@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def facts() -> dict[str, Any]:
-    """See events.Hello."""
+    """os_id, os_like, os_version, os_name, python, machine, hostname, cores, memory_bytes, systemd, euid."""
     release = os_release()
     return {
         "os_id": release.get("ID", ""),

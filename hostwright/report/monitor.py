@@ -36,6 +36,7 @@ class Failure:
         argv, exit_code, tail: the command that failed, if one did, and its last lines.
         hint: what to do next.
         state: what is live now.
+        reason: a word for programs, where something can be done about it.
     """
 
     what: str
@@ -46,6 +47,7 @@ class Failure:
     tail: tuple[str, ...] = ()
     hint: str = ""
     state: str = ""
+    reason: str = ""
 
     @classmethod
     def of(cls, event: events.ResourceFailed | events.StepFailed) -> Failure:
@@ -59,6 +61,7 @@ class Failure:
             tuple(event.tail),
             event.hint,
             event.state if isinstance(event, events.StepFailed) else "",
+            event.reason if isinstance(event, events.ResourceFailed) else "",
         )
 
 

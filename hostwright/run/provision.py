@@ -8,6 +8,7 @@ from typing import Any
 from hostwright.errors import HostwrightError, UnsupportedServer
 from hostwright.inventory import Host, Inventory
 from hostwright.report import Output, Report
+from hostwright.run import wheels
 from hostwright.run.fleet import Fleet
 from hostwright.run.login import Logins
 from hostwright.run.request import request
@@ -62,9 +63,22 @@ def provision(
         return True
 
     report = fleet.run(request_for, on_missing_python=missing_python)
+    without = [host for host in hosts if _reason(report, host) == wheels.REASON]
+    if apply and without:
+        machines = {host.name: str(report.hosts[host.name].facts["machine"]) for host in without}
+        pushed = wheels.push(inventory.project, without, machines, logins, output)
+        if pushed.exit_code == 0:
+            again = Fleet(without, logins.connect, output).run(request_for)
+            report.hosts.update(again.hosts)
     if apply and report.exit_code == 0:
         prove(hosts, logins, output, report)
     return report
+
+
+def _reason(report: Report, host: Host) -> str:
+    """Why a host failed, in a word for programs."""
+    found = report.hosts.get(host.name)
+    return next((failure.reason for failure in found.failures if failure.reason), "") if found else ""
 
 
 def prove(hosts: Sequence[Host], logins: Logins, output: Output, report: Report) -> None:

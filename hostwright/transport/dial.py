@@ -103,6 +103,7 @@ class Dialer:
                 gateway = None
                 if target.via:
                     link = self.dial(target.via)
+                    link.transport.channel_timeout = target.timeout
                     stack.callback(link.closing.close)
                     gateway = link.connection
                 login = Login(target, keys, fast)
@@ -128,8 +129,8 @@ class Dialer:
 
         def transport(connection: socket.socket | Channel, disabled_algorithms: None) -> TunedTransport:
             keys = HostKeys(
-                target.known_as,
-                target.port,
+                target.host_key_alias or target.address,
+                22 if target.host_key_alias else target.port,  # an alias stands for both, as in ssh
                 pin=target.pin,
                 say=self._say,
                 file=self._known_hosts,
@@ -197,13 +198,13 @@ def _proxy(command: str, stack: contextlib.ExitStack) -> socket.socket:
 @contextlib.contextmanager
 def _explained(target: Target, made: Sequence[TunedTransport]) -> Iterator[None]:
     """Turns what paramiko and the system raise into our errors."""
-    from paramiko.ssh_exception import ChannelException, SSHException
+    from paramiko.ssh_exception import SSHException
 
     from hostwright.transport import failures
 
     try:
         yield
-    except ChannelException as error:
-        raise failures.through_jump(target, error) from error
     except (SSHException, EOFError, OSError) as error:
+        if target.via and not made:
+            raise failures.beyond_jump(target, error) from error
         raise failures.greeting(target, made[-1] if made else None, error) from error

@@ -58,17 +58,19 @@ def _unreachable(target: Target, message: str, hint: str | None = None, *evidenc
     return HostUnreachable(message, host=target.name, evidence=evidence, hint=hint)
 
 
-def through_jump(target: Target, error: ChannelException) -> TransportError:
+def beyond_jump(target: Target, error: Exception) -> TransportError:
     """Why the jump host does not connect us (RFC 4254 section 5.1)."""
-    via = target.via
-    where = f"the jump host {via.place}" if via else "the jump host"
-    if error.code == 1:
+    where = f"the jump host {target.via.place}" if target.via else "the jump host"
+    if isinstance(error, ChannelException) and error.code == 1:
         return _unreachable(
             target,
             f"{where} does not let us through to {target.place}",
             "Its sshd has AllowTcpForwarding no, or PermitOpen for other addresses only.",
         )
-    return _unreachable(target, f"{where} cannot reach {target.place}: {error.text.lower()}")
+    reason = error.text.lower() if isinstance(error, ChannelException) else str(error)
+    if "timeout" in reason.lower():
+        reason = f"no answer after {target.timeout:g} s"
+    return _unreachable(target, f"{where} cannot reach {target.place}: {reason}")
 
 
 def greeting(target: Target, transport: TunedTransport | None, error: Exception) -> TransportError:

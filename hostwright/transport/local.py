@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from hostwright.errors import ConnectionLost
 
@@ -14,20 +16,22 @@ class LocalChannel:
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the channel
+        self._sending = threading.Lock()
         self._process = subprocess.Popen(
             list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr
         )
 
     def send(self, data: bytes) -> None:
-        """Send all of it.
+        """Send all of it, in one piece whoever else sends.
 
         Raises:
             ConnectionLost: the process is gone.
         """
         assert self._process.stdin
         try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
+            with self._sending:
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
             raise ConnectionLost("the local agent ended", evidence=self.stderr_tail()) from error
 
@@ -53,10 +57,8 @@ class LocalChannel:
         """Close its input, wait, and end it when that is not enough."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
-                try:
+                with suppress(BrokenPipeError):
                     stream.close()
-                except BrokenPipeError:
-                    pass
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

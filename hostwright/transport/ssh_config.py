@@ -43,7 +43,7 @@ class Target:
         identity_strict: the inventory names the key, so it must be usable.
         identities_only: do not try keys of the agent that no file names.
         identity_agent: socket of the agent; None means SSH_AUTH_SOCK, "none" that there is none.
-        known_as: the name in known_hosts.
+        host_key_alias: the name in known_hosts, if it is not made of address and port.
         pin: the only host key to accept.
         proxy_command: program whose stdin and stdout are the connection.
         via: the jump host.
@@ -55,11 +55,11 @@ class Target:
     port: int
     user: str
     timeout: float
-    known_as: str
     identity_files: tuple[Path, ...] = ()
     identity_strict: bool = False
     identities_only: bool = False
     identity_agent: str | None = None
+    host_key_alias: str | None = None
     pin: str | None = None
     proxy_command: str | None = None
     via: Target | None = None
@@ -198,7 +198,7 @@ def _target(
         port=number,
         user=user,
         timeout=timeout,
-        known_as=_one(options, "hostkeyalias") or real,
+        host_key_alias=_one(options, "hostkeyalias"),
         identity_files=identity or files,
         identity_strict=bool(identity),
         identities_only=_one(options, "identitiesonly") == "yes",

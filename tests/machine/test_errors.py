@@ -128,3 +128,14 @@ def test_full_disk(tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer) 
     sh(sandbox, server, "rm -f /root/ballast /root/ballast2")
     shop.inv("deploy")
     assert shop.curl("/version") != good
+
+
+def test_server_without_a_package_index_gets_uv_from_here(
+    tmp_path: Path, sandbox: Sandbox, server: Server
+) -> None:
+    sh(sandbox, server, "printf '[global]\\nindex-url = http://127.0.0.1:9/simple\\n' > /etc/pip.conf")
+    shop = Project(tmp_path, server)
+    said = shop.inv("provision").out
+    assert "sending uv from here" in said
+    assert re.search(r"0 changed", shop.inv("provision").out)
+    sh(sandbox, server, "/opt/hostwright/uv/bin/uv --version")

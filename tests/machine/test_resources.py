@@ -167,7 +167,7 @@ def test_reading_costs_milliseconds(machine: Machine) -> None:
 @pytest.mark.parametrize("lock", ["/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"])
 def test_a_held_lock_is_waited_for(machine: Machine, lock: str) -> None:
     machine.run("sh", "-c", "rm -f /run/held; dpkg --purge tree 2>/dev/null")
-    machine.run("systemd-run", "-q", "--collect", "python3", "-c", HOLD, lock, "2.5")
+    machine.run("systemd-run", "-q", "--collect", "python3", "-c", HOLD, lock, "1.5")
     machine.run("sh", "-c", "until test -e /run/held; do sleep 0.05; done")
     outcome = machine.converge_one("packages", "tree", packages=["tree"])
     assert outcome["outcome"] == "changed", outcome

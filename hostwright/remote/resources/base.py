@@ -34,13 +34,15 @@ class Context:
     Args:
         say: takes one line of output for people.
         recorded: the state we left last time, by attribute; empty when the thing was not ours until now.
+        notice: takes what people must not miss, such as where a backup lies; `say` when nothing else is given.
     """
 
-    __slots__ = ("recorded", "say")
+    __slots__ = ("notice", "recorded", "say")
 
-    def __init__(self, say: Say, recorded: State) -> None:
+    def __init__(self, say: Say, recorded: State, notice: Optional[Say] = None) -> None:
         self.say = say
         self.recorded = recorded
+        self.notice = notice or say
 
 
 class Failed(Exception):

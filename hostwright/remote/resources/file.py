@@ -115,7 +115,7 @@ class File(Resource):
         new, old = self._wanted(system), system.read(self.name)
         before = Before(system, self.name)
         if old is not None and old != new and context.recorded.get("content") != self._digest(system, old):
-            context.say("the file that was there is kept as %s" % self._back_up(system, old))
+            context.notice("the file that was there is kept as %s" % self._back_up(system, old))
         folder = os.path.dirname(self.name)
         if not system.exists(folder):
             system.mkdir(folder)

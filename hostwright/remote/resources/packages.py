@@ -104,4 +104,4 @@ class Upgrade(Resource):
             system.mkdir(folder, mode=0o700)
         system.write_atomic(STAMP, b"%d\n" % system.now(), mode=0o600)
         if system.exists("/run/reboot-required"):
-            context.say("a reboot is needed before all updates are in use; nothing was restarted")
+            context.notice("a reboot is needed before all updates are in use; nothing was restarted")

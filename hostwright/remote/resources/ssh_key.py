@@ -68,7 +68,7 @@ class SshKey(Resource):
             system.write_atomic(self.public, line.encode() + b"\n", mode=0o644)
         if made:
             public = (system.read(self.public) or b"").decode().strip()
-            context.say("deploy key of %s: %s" % (self.app or self.name, public))
+            context.notice("deploy key of %s: %s" % (self.app or self.name, public))
 
     def _make(self, system: System) -> None:
         """Under another name first: a key that a power cut left half written would never be replaced."""

@@ -42,8 +42,8 @@ class VirtualEnvironment(Resource):
     Args:
         requirements: a requirements file with hashes; only wheels are taken, nothing is built.
         python: the interpreter. Another minor version of it means a new environment.
-        wheels: a directory on the server; when it exists, packages come from there and no index is asked.
-            Without, pip asks the index that the server is configured for.
+        wheels: a directory on the server; when it has what is required, no index is asked. Else pip asks
+            the index that the server is configured for.
 
     A missing package index fails with the reason `no_package_index`.
     """
@@ -118,24 +118,27 @@ class VirtualEnvironment(Resource):
         if not made.ok:
             hint = "Is the package python3-venv installed?" if "ensurepip" in made.out + made.err else ""
             raise self._failed("%s cannot make virtual environments" % self.python, hint, made)
-        source: tuple[str, ...] = ()
-        if self.wheels and system.exists(self.wheels):
-            source = ("--no-index", "--find-links=" + self.wheels)
-        argv = (new + "/bin/python", "-m", "pip", "install", *PIP, *source, "-r", "/dev/stdin")
-        installed = system.run(
-            argv,
-            timeout=PIP_TIMEOUT,
-            check=False,
-            input=self.requirements.encode(),
-            on_line=context.say,
-            cancellable=True,
-        )
-        if not installed.ok:
-            raise self._pip_failed(installed)
+        self._install(system, new + "/bin/python", context)
         self._relocate(system, new)
         marker = "".join("%s=%s\n" % item for item in self.desired(system).items())
         system.syncfs(new)
         system.write_atomic("%s/%s" % (new, MARKER), marker.encode(), mode=0o644)
+
+    def _install(self, system: System, python: str, context: Context) -> None:
+        """From the wheels on the server if they are the right ones, else from the package index."""
+        local = self.wheels and system.exists(self.wheels)
+        for source in ((("--no-index", "--find-links=" + self.wheels),) if local else ()) + ((),):
+            installed = system.run(
+                (python, "-m", "pip", "install", *PIP, *source, "-r", "/dev/stdin"),
+                timeout=PIP_TIMEOUT,
+                check=False,
+                input=self.requirements.encode(),
+                on_line=context.say,
+                cancellable=True,
+            )
+            if installed.ok:
+                return
+        raise self._pip_failed(installed)
 
     def _relocate(self, system: System, new: str) -> None:
         """Scripts name their interpreter by its path: give them the path it will have."""

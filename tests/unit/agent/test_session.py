@@ -93,7 +93,7 @@ def test_edited_by_hand_is_found_kept_and_healed(machine: Machine) -> None:
     assert last(machine.provision(file(machine), apply=False)).changed == 1
     heard = machine.provision(file(machine))
     assert (machine.root / "etc/motd").read_text() == "hello\n"
-    kept = next(e.line for e in heard if isinstance(e, events.Output)).rsplit(" ", 1)[1]
+    kept = next(e.message for e in heard if isinstance(e, events.Noticed)).rsplit(" ", 1)[1]
     assert Path(kept).read_text() == "by hand\n"
     Path(kept).unlink()
 

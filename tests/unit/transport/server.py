@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +191,8 @@ class _Session(paramiko.ServerInterface):
     def check_channel_direct_tcpip_request(self, chanid: int, origin: object, destination: object) -> int:
         if destination[1] == 1:  # type: ignore[index]
             return OPEN_FAILED_CONNECT_FAILED
+        if destination[1] == 2:  # type: ignore[index]
+            time.sleep(1)
         self.server._spawn(self._relay, destination)
         return OPEN_SUCCEEDED
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -82,6 +86,48 @@ def test_closing_twice_is_once(server: Server, host_at: HostAt) -> None:
     transport.close()
     transport.close()
     assert not transport.alive
+
+
+LEAVES = """
+import sys
+from pathlib import Path
+from hostwright.inventory import Host
+from hostwright.transport.ssh import connect
+
+port, key, known = sys.argv[1:]
+host = Host(name="web1", address="127.0.0.1", port=int(port), apps=(), identity_file=Path(key))
+transport = connect(host, say=lambda line: None, known_hosts=Path(known))
+channel = transport.open(("sleep", "60"), root=False)
+print("up", flush=True)
+"""
+
+
+def test_an_open_connection_does_not_keep_the_process(server: Server, identity: Path, home: Path) -> None:
+    began = time.monotonic()
+    done = subprocess.run(
+        (sys.executable, "-c", LEAVES, str(server.port), str(identity), str(home / "known")),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "up\n", "")
+    assert time.monotonic() - began < 10
+
+
+def test_importing_is_quick() -> None:
+    """`inv --list` imports this; what takes 150 ms comes when there is something to connect to."""
+    code = "import sys, hostwright.transport.ssh as _; print(*sys.modules)"
+    done = subprocess.run(
+        (sys.executable, "-c", code),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"fabric", "invoke", "paramiko", "cryptography", "pydantic"}
 
 
 def sullen_first(count: int, transport: paramiko.Transport) -> int:
@@ -229,6 +275,18 @@ def test_a_pinned_key(server: Server, host_at: HostAt, host_key: paramiko.PKey) 
     )
 
 
+def test_a_host_key_alias_stands_for_address_and_port(
+    server: Server, home: Path, identity: Path, host_key: paramiko.PKey
+) -> None:
+    (home / ".ssh" / "config").write_text(
+        f"Host web\n HostName 127.0.0.1\n Port {server.port}\n HostKeyAlias pool\n"
+    )
+    (home / ".ssh" / "known_hosts").write_text(f"pool {as_host_key(host_key)}\n")
+    said: list[str] = []
+    works(Host(name="web1", address="web", apps=(), identity_file=identity), say=said.append)  # type: ignore[call-arg]
+    assert said == []
+
+
 # -- refusals ------------------------------------------------------------------------------------------------
 
 
@@ -284,6 +342,21 @@ def test_the_servers_own_words_are_shown(start_server: Start, host_at: HostAt) -
     server = start_server(banner="System is booting up. See pam_nologin(8)\n")
     error = refusal(host_at(server.port), AuthenticationFailed)
     assert error.evidence[-1] == "the server says: System is booting up. See pam_nologin(8)"
+
+
+def test_an_agent_that_does_not_sign(
+    start_server: Start,
+    home: Path,
+    host_at: HostAt,
+    agent_socket: Path,  # noqa: F811
+) -> None:
+    """A key that wants its user to confirm, and nobody to ask."""
+    write_key(home / "held")
+    subprocess.run(("ssh-add", "-q", "-c", str(home / "held")), check=True, capture_output=True)
+    server = start_server(home / "held")
+    error = refusal(host_at(server.port, identity_file=home / "held.pub"), AuthenticationFailed)
+    assert error.message == f"the ssh agent did not sign for {home}/held.pub (held by the ssh agent)"
+    assert error.hint == "Is it locked, or waiting for you to confirm?"
 
 
 def test_a_server_without_sessions(start_server: Start, identity: Path, host_at: HostAt) -> None:
@@ -464,6 +537,17 @@ def test_the_jump_host_cannot_reach_the_server(start_server: Start, identity: Pa
     jump = start_server(identity)
     error = refusal(host_at(1, jump=f"127.0.0.1:{jump.port}"), HostUnreachable)
     assert error.message == f"the jump host 127.0.0.1:{jump.port} cannot reach 127.0.0.1:1: connect failed"
+
+
+def test_the_server_behind_the_jump_host_does_not_answer(
+    start_server: Start, identity: Path, host_at: HostAt
+) -> None:
+    jump = start_server(identity)
+    error = refusal(host_at(2, jump=f"127.0.0.1:{jump.port}", connect_timeout=0.5), HostUnreachable)
+    assert (
+        error.message
+        == f"the jump host 127.0.0.1:{jump.port} cannot reach 127.0.0.1:2: no answer after 0.5 s"
+    )
 
 
 def test_a_proxy_command(server: Server, host_at: HostAt, home: Path, identity: Path) -> None:

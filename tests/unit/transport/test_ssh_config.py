@@ -36,9 +36,7 @@ def write(request: pytest.FixtureRequest, config: Path, home: Path) -> object:
 
 def test_without_a_file_the_inventory_and_its_defaults_hold(config: Path) -> None:
     target = resolve(host("203.0.113.10"))
-    assert target == Target(
-        name="web1", address="203.0.113.10", port=22, user="ubuntu", timeout=10.0, known_as="203.0.113.10"
-    )
+    assert target == Target(name="web1", address="203.0.113.10", port=22, user="ubuntu", timeout=10.0)
     assert target.label == "ubuntu@203.0.113.10:22"
     assert resolve(host("2001:db8::1", port=2222)).label == "ubuntu@[2001:db8::1]:2222"
 
@@ -48,7 +46,7 @@ def test_an_alias(write, home: Path) -> None:  # type: ignore[no-untyped-def]
         f"Host web\n HostName 203.0.113.10\n User deploy\n Port 2222\n IdentityFile {home}/k1\n IdentityFile ~/k2\n"
     )
     target = resolve(host())
-    assert (target.label, target.known_as) == ("deploy@203.0.113.10:2222", "203.0.113.10")
+    assert target.label == "deploy@203.0.113.10:2222"
     assert target.identity_files[0] == home / "k1"
     assert target.identity_files[1].name == "k2"
     assert target.identity_files[1].is_absolute()
@@ -81,7 +79,7 @@ def test_wildcards(write) -> None:  # type: ignore[no-untyped-def]
 def test_host_key_alias_and_agent(write, home: Path) -> None:  # type: ignore[no-untyped-def]
     write(f"Host web\n HostKeyAlias pool\n IdentityAgent {home}/agent.sock\n IdentitiesOnly yes\n")
     target = resolve(host())
-    assert (target.known_as, target.identity_agent, target.identities_only) == (
+    assert (target.host_key_alias, target.identity_agent, target.identities_only) == (
         "pool",
         f"{home}/agent.sock",
         True,
