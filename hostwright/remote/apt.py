@@ -54,7 +54,7 @@ STALE_AFTER = 24 * 3600.0
 CLOUD_INIT_DONE = "/run/cloud-init/result.json"
 # seconds
 UPDATE_DEADLINE, CONFIGURE_DEADLINE, INSTALL_DEADLINE = 600.0, 1800.0, 3600.0
-POLL, SPEAK_EVERY = 1.0, 10.0
+POLL, SPEAK_EVERY = 0.5, 10.0
 # between tries of a failed update; each already tries every file four times
 PAUSES = (3.0,)
 

@@ -126,8 +126,10 @@ class VirtualEnvironment(Resource):
 
     def _install(self, system: System, python: str, context: Context) -> None:
         """From the wheels on the server if they are the right ones, else from the package index."""
-        local = self.wheels and system.exists(self.wheels)
-        for source in ((("--no-index", "--find-links=" + self.wheels),) if local else ()) + ((),):
+        sources: list[tuple[str, ...]] = [()]
+        if self.wheels and system.exists(self.wheels):
+            sources.insert(0, ("--no-index", "--find-links=" + self.wheels))
+        for source in sources:
             installed = system.run(
                 (python, "-m", "pip", "install", *PIP, *source, "-r", "/dev/stdin"),
                 timeout=PIP_TIMEOUT,
