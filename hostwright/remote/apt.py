@@ -64,13 +64,15 @@ class Apt:
 
     Args:
         system: the server.
-        say: takes what apt prints, line by line, and what we wait for.
+        say: takes what apt prints, line by line.
+        notice: takes what we wait for, and other words that people must not miss.
         lock_timeout: seconds to wait for other users of apt, in all.
     """
 
-    def __init__(self, system: System, say: Say, lock_timeout: float) -> None:
+    def __init__(self, system: System, say: Say, notice: Say, lock_timeout: float) -> None:
         self._system = system
         self._say = say
+        self._notice = notice
         self._limit = lock_timeout
         self._waited = 0.0
         self._updated = False
@@ -138,20 +140,20 @@ class Apt:
         """On its first boot a cloud server installs packages itself, one apt after the other."""
         if self._system.which("cloud-init") is None or self._system.exists(CLOUD_INIT_DONE):
             return
-        waited = Waiting(self._system, self._say)
+        waited = Waiting(self._system, self._notice)
         while True:
             status = self._system.run(("cloud-init", "status"), timeout=60, check=False, read_only=True)
             if "status: running" not in status.out:
                 return
             if waited.seconds > self._limit:
                 # it may be what started us; the locks still keep us apart
-                self._say("cloud-init still runs after %d s; going on" % waited.seconds)
+                self._notice("cloud-init still runs after %d s; going on" % waited.seconds)
                 return
             waited.once_more("waiting for cloud-init to finish the server's first boot")
 
     def _wait(self, after_lost_race: bool = False) -> None:
         """Until none of the four locks is held."""
-        waited = Waiting(self._system, self._say)
+        waited = Waiting(self._system, self._notice)
         if after_lost_race:
             waited.once_more("waiting for apt: another process was quicker")
         while True:
@@ -173,7 +175,7 @@ class Apt:
     def _cure(self) -> None:
         """Finish what an interrupted dpkg left. What lacks dependencies is apt's to complete."""
         self._cured = True
-        self._say("dpkg was interrupted on this server: finishing its work first")
+        self._notice("dpkg was interrupted on this server: finishing its work first")
         result = self._dpkg_configure()
         if dpkg.interrupted(self._system):
             argv = ("apt-get", *OPTIONS, "--fix-broken", "install")
@@ -215,9 +217,9 @@ class Apt:
             if trouble.kind == FINAL and not problems:
                 raise trouble.failed
             if tries == len(PAUSES):
-                self._say("going on with the package lists that are there; %d problems" % len(problems))
+                self._notice("going on with the package lists that are there; %d problems" % len(problems))
                 return
-            self._say("apt-get update had problems, trying again in %d s" % PAUSES[tries])
+            self._notice("apt-get update had problems, trying again in %d s" % PAUSES[tries])
             self._system.sleep(PAUSES[tries])
             tries += 1
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .run import Run
     from .system import System
 
+# why nothing more is tried after the user cancelled
+STOPPED = "stopped by the user"
+
 
 class Converge:
     """One pass over a catalog.
@@ -61,24 +64,21 @@ class Converge:
         units = [resource.name for resource in self.catalog.resources if resource.kind == "unit"]
         if units:
             self.system.prefetch_units(units)
-        cancelled = False
         for resource in self.catalog.resources:
+            if not self._stopped_by and self.run.cancelled():
+                self._stopped_by = STOPPED
             if self._stopped_by:
-                self._count("skipped")
-                self.run.emit(events.ResourceSkipped(resource.id, resource.title, self._stopped_by))
-                continue
-            if self.run.cancelled():
-                cancelled, self._stopped_by = True, "stopped by the user"
-                self._count("skipped")
-                self.run.emit(events.ResourceSkipped(resource.id, resource.title, self._stopped_by))
-                continue
-            self._one(resource)
+                self._skip(resource, self._stopped_by)
+            else:
+                self._one(resource)
         if not self._stopped_by:
             self._remove_dropped()
             self._handlers()
         if self.apply:
             self.records.save()
-        outcome = "cancelled" if cancelled else "failed" if self.counts["failed"] else "done"
+        outcome = (
+            "cancelled" if self._stopped_by == STOPPED else "failed" if self.counts["failed"] else "done"
+        )
         c = self.counts
         return events.RunFinished(
             outcome, self.run.seconds, c["changed"], c["unchanged"], c["failed"], c["skipped"], c["unknown"]
@@ -104,6 +104,10 @@ class Converge:
                     self.would_notify.setdefault(name, []).append(resource.id)
         except Unknown as unknown:
             self._unknown(resource, unknown, start)
+            return
+        except RunCancelled:
+            # it was something that could be cut short; what it left is finished by the next run
+            self._skip(resource, STOPPED)
             return
         except (Failed, CommandFailed, OSError) as error:
             self._failed(resource.id, resource.title, error, start)
@@ -132,6 +136,11 @@ class Converge:
                 "Something on the server changes it back; look for another tool that manages it.",
             )
         self.records.claim(resource, desired)
+
+    def _skip(self, resource: Resource, why: str) -> None:
+        self._stopped_by = why
+        self._count("skipped")
+        self.run.emit(events.ResourceSkipped(resource.id, resource.title, why))
 
     def _notice(self, message: str) -> None:
         self.run.emit(events.Noticed(message))
@@ -228,8 +237,6 @@ class Converge:
             self.system.run(handler.argv, timeout=handler.timeout)
         except CommandFailed as error:
             return error
-        except RunCancelled:  # pragma: no cover - handlers are not cancellable
-            raise
         return None
 
     @property

@@ -60,7 +60,9 @@ class Packages(Resource):
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
         from ..apt import Apt
 
-        Apt(system, context.say, self.lock_timeout).install(*(change.attribute for change in changes))
+        Apt(system, context.say, context.notice, self.lock_timeout).install(
+            *(change.attribute for change in changes)
+        )
         left = [name for name, state in self.read(system).items() if state != "installed"]
         if left:
             raise Failed(
@@ -98,7 +100,7 @@ class Upgrade(Resource):
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
         from ..apt import Apt
 
-        Apt(system, context.say, self.lock_timeout).upgrade()
+        Apt(system, context.say, context.notice, self.lock_timeout).upgrade()
         folder = STAMP.rpartition("/")[0]
         if system.stat(folder) is None:
             system.mkdir(folder, mode=0o700)
