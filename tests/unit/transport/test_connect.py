@@ -71,6 +71,14 @@ def test_the_fast_way_is_one_connection(server: Server, host_at: HostAt) -> None
     assert server.connections == 1
 
 
+def test_the_key_that_was_accepted_is_known(start_server: Start, home: Path, host_at: HostAt) -> None:
+    for name in ("id_ed25519", "id_rsa"):
+        write_key(home / ".ssh" / name, name.removeprefix("id_"))
+    server = start_server(home / ".ssh" / "id_rsa")
+    with closing(log_in(host_at(server.port, identity_file=None))) as transport:
+        assert transport.public_key.split() == (home / ".ssh" / "id_rsa.pub").read_text().split()[:2]
+
+
 def test_nothing_is_left_behind(server: Server, host_at: HostAt) -> None:
     before = threading.active_count()
     works(host_at(server.port))
