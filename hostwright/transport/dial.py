@@ -123,21 +123,10 @@ class Dialer:
         import fabric
         from paramiko import SSHConfig
 
-        from hostwright.transport.tuned import TunedTransport
-
         made: list[TunedTransport] = []
 
         def transport(connection: socket.socket | Channel, disabled_algorithms: None) -> TunedTransport:
-            keys = HostKeys(
-                target.host_key_alias or target.address,
-                22 if target.host_key_alias else target.port,  # an alias stands for both, as in ssh
-                pin=target.pin,
-                say=self._say,
-                file=self._known_hosts,
-                label=target.name,
-            )
-            types = tuple(name for name in keys.types if name not in without)
-            made.append(TunedTransport(connection, check=keys.check, key_types=types))
+            made.append(self._transport(target, connection, without))
             stack.callback(made[-1].end)
             return made[-1]
 
@@ -163,6 +152,23 @@ class Dialer:
         with _explained(target, made):
             connection.open()
         return connection
+
+    def _transport(
+        self, target: Target, connection: socket.socket | Channel, without: set[str]
+    ) -> TunedTransport:
+        """One that checks the host key; types that are not `without` are asked for in the order of HostKeys."""
+        from hostwright.transport.tuned import TunedTransport
+
+        keys = HostKeys(
+            target.host_key_alias or target.address,
+            22 if target.host_key_alias else target.port,  # an alias stands for both, as in ssh
+            pin=target.pin,
+            say=self._say,
+            file=self._known_hosts,
+            label=target.name,
+        )
+        types = tuple(name for name in keys.types if name not in without)
+        return TunedTransport(connection, check=keys.check, key_types=types)
 
 
 def _tcp(target: Target, stack: contextlib.ExitStack) -> socket.socket:
