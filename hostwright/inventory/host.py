@@ -83,7 +83,7 @@ class GroupSettings(Settings):
     )
     packages: Packages = Field(default=(), description="More Debian packages to install.")
     update_packages: bool = Field(
-        default=False, description="Whether provision installs pending package updates."
+        default=True, description="Whether the first provision installs pending package updates, once."
     )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from hashlib import sha256
 
 from .catalog import Catalog, Handler
+from .digest import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,7 +181,8 @@ class Records:
             kind, name = id.split(":", 1)
             if id in ids or mine is None or len(entry["projects"]) > 1 or mine["app"] not in apps:
                 continue
-            if kind in REMOVABLE:
+            # a unit that a package brought is not ours to switch off
+            if kind in REMOVABLE and (kind != "unit" or "file:/etc/systemd/system/" + name in self.owned):
                 found.append((kind, name))
         return sorted(found, key=lambda item: REMOVABLE.index(item[0]))
 
@@ -232,4 +233,4 @@ def plain(state: State) -> dict[str, Any]:
 
 def fingerprint(resource: Resource) -> str:
     """A short name for what is declared."""
-    return sha256(json.dumps(resource.to_wire(), sort_keys=True).encode()).hexdigest()[:16]
+    return sha256(json.dumps(resource.to_wire(), sort_keys=True).encode())[:16]
