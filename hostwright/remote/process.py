@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # seconds between SIGTERM and SIGKILL
 GRACE = 5.0
+# memory, so that a full disk is reported by what needs it
+MEMORY = "/dev/shm"  # noqa: S108 - unnamed files
 # what is kept of a command's output: enough for any answer we parse, bounded for a build that prints for an hour
 KEEP = 1 << 20
 
@@ -121,7 +123,7 @@ def feed(argv: Sequence[str], chunks: Iterable[bytes], *, env: Mapping[str, str]
     import tempfile
 
     # files, not pipes: a command that prints while it reads would wait for us, and we for it
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile(dir=MEMORY) as out, tempfile.TemporaryFile(dir=MEMORY) as err:
         child = subprocess.Popen(
             list(argv), stdin=subprocess.PIPE, stdout=out, stderr=err, env=dict(env), start_new_session=True
         )
@@ -130,10 +132,8 @@ def feed(argv: Sequence[str], chunks: Iterable[bytes], *, env: Mapping[str, str]
             for chunk in chunks:
                 try:
                     child.stdin.write(chunk)
-                except (
-                    BrokenPipeError
-                ):  # it has seen enough; its exit code says why. The rest is read and dropped
-                    continue
+                except BrokenPipeError:
+                    continue  # it has seen enough; its exit code says why. The rest is read and dropped
             try:
                 child.stdin.close()
             except BrokenPipeError:

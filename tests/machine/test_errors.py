@@ -27,7 +27,7 @@ def test_what_cannot_be_reached(tmp_path: Path, server: Server) -> None:
     nobody = shop.inv("provision", "--host", f"ubuntu@{prefix}.250", code=3, timeout=40)
     assert re.search(r"timed out|no route|unreachable", nobody.out, re.IGNORECASE), nobody
     refused = shop.inv("provision", "--host", f"ubuntu@{server.address}:2222", code=3)
-    assert "refused" in refused.out
+    assert "refuses the connection" in refused.out
     stranger = tmp_path / "stranger"
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(stranger)), check=True)
     wrong = shop.inv("provision", "--identity", str(stranger), code=3)

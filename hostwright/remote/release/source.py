@@ -8,6 +8,7 @@ from .. import events, lock
 from ..run import StepError
 from . import fetch
 from .git import Repository
+from .guard import require
 from .inspect import inspect
 from .layout import UV, Layout
 from .record import Shelf
@@ -40,6 +41,7 @@ def prepare(request: dict[str, Any], system: System, conversation: Conversation)
     layout = Layout(request["app"])
     check_provisioned(system, layout)
     with Exclusive(request["paths"]["runtime"], layout.app, system):
+        require(system, layout.root, 0, 100)
         repository = Repository(system, layout.repository)
         repository.create()
         source = request["source"]
