@@ -21,7 +21,8 @@ class Event:
         return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % kv for kv in vars(self).items()))
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        # when it happened is no part of what happened
+        return type(self) is type(other) and {**vars(self), "t": 0} == {**vars(other), "t": 0}
 
     __hash__ = None  # type: ignore[assignment]
 
