@@ -49,7 +49,7 @@ def test_status() -> None:
         "disk",
         "notes",
     ]
-    assert lines[1].split() == (
+    assert " ".join(lines[1].split()) == "web1 hello 4f2c1d9 12 min 200 12 ms 41 d 0.1/2 1.0/2.0 GiB 31% -"
         [
             "web1",
             "hello",
