@@ -50,24 +50,6 @@ def test_status() -> None:
         "notes",
     ]
     assert " ".join(lines[1].split()) == "web1 hello 4f2c1d9 12 min 200 12 ms 41 d 0.1/2 1.0/2.0 GiB 31% -"
-        [
-            "web1",
-            "hello",
-            "4f2c1d9",
-            "12",
-            "min",
-            "200",
-            "12",
-            "ms",
-            "41",
-            "d",
-            "0.1/2",
-            "1.0/2.0",
-            "GiB",
-            "31%",
-            "-",
-        ]
-    )
     assert lines[2].endswith("not healthy: refused, 3 restarts, disk nearly full, reboot needed")
     assert lines[3].endswith("nothing deployed")
     assert lines[4].endswith("unreachable: timed out after 5 s")
