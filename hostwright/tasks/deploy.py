@@ -45,7 +45,8 @@ def deploy(
         session.begin(hosts, "deploy")
         what.prepare(session.output)
         report = run(what, hosts, session.logins, session.output)
-        session.finish(report)
+        replaced = any(found.data.get("before") for found in report.hosts.values())
+        session.finish(report, then="Undo: inv rollback" if replaced else "")
 
 
 @task(
