@@ -90,6 +90,10 @@ def run(
     except BaseException:  # whoever takes the lines is gone: nobody would ever end the command
         _end(child)
         raise
+    finally:
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe:
+                pipe.close()
     code = child.wait()
     texts = out.close(), err.close()
     if reason == "cancelled":
@@ -142,6 +146,11 @@ def feed(argv: Sequence[str], chunks: Iterable[bytes], *, env: Mapping[str, str]
         except BaseException:
             _end(child)
             raise
+        finally:
+            try:
+                child.stdin.close()
+            except BrokenPipeError:
+                pass
         texts = []
         for stream in (out, err):
             stream.seek(0)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-# sockaddr_un.sun_path without its NUL, unix(7)
-SUN_PATH = 107
 APP = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
-# the instance name of the units, so nothing that systemd would escape, and sorted by time
+# the instance name of the units, so nothing that systemd would escape; so short that a socket's path always fits
+# (107 bytes, unix(7) sun_path)
 RELEASE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
@@ -46,21 +45,16 @@ class Layout:
         """The folder of a release.
 
         Raises:
-            ValueError: not a release's id, or so long that no socket could be bound.
+            ValueError: not a release's id.
         """
         if not RELEASE.match(release):
             raise ValueError("not the id of a release: %r" % release)
-        if len(self._socket(release)) > SUN_PATH:
-            raise ValueError("the path %s is longer than a socket's can be" % self._socket(release))
         return "%s/%s" % (self.releases, release)
-
-    def _socket(self, release: str) -> str:
-        return "%s/%s.sock" % (self.runtime, release)
 
     def socket(self, release: str) -> str:
         """Where the instance of a release listens."""
         self.release(release)
-        return self._socket(release)
+        return "%s/%s.sock" % (self.runtime, release)
 
     def unit(self, release: str, kind: str = "service") -> str:
         """The unit of a release's instance, `service` or `socket`."""

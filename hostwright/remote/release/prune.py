@@ -40,8 +40,11 @@ def obsolete(
         (at most `keep` of each), and the newest one that went wrong, for a look at it.
     """
     kept = {current, previous(known, current, present), *busy}
-    counted = {trees.get(release, release) for release in kept if release in present and known.get(release)}
     of_tree: dict[str, int] = {}
+    for release in kept:
+        if release in known and release in present:
+            tree = trees.get(release, release)
+            of_tree[tree] = of_tree.get(tree, 0) + 1
     wrong = 0
     for release in reversed(list(known)):
         if release not in present or release in kept:
@@ -52,11 +55,9 @@ def obsolete(
                 kept.add(release)
             continue
         tree = trees.get(release, release)
-        if tree in counted or len(counted) < keep:
-            counted.add(tree)
+        if of_tree.get(tree, 0) < keep and (tree in of_tree or len(of_tree) < keep):
             of_tree[tree] = of_tree.get(tree, 0) + 1
-            if of_tree[tree] <= keep:
-                kept.add(release)
+            kept.add(release)
     return [release for release in present if release in known and release not in kept]
 
 

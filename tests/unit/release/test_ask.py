@@ -1,0 +1,97 @@
+"""One request over a real unix socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hostwright.remote.release.ask import ask
+
+Serve = Callable[[Callable[[socket.socket], None]], str]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Listens and gives the first connection to a function."""
+    listener = socket.socket(socket.AF_UNIX)
+    path = str(tmp_path / "s")
+    listener.bind(path)
+    listener.listen(1)
+    threads = []
+
+    def start(answer: Callable[[socket.socket], None]) -> str:
+        def run() -> None:
+            link, _ = listener.accept()
+            with link:
+                answer(link)
+
+        threads.append(threading.Thread(target=run, daemon=True))
+        threads[0].start()
+        return path
+
+    yield start
+    for thread in threads:
+        thread.join(5)
+    listener.close()
+
+
+def read_request(link: socket.socket) -> bytes:
+    raw = b""
+    while b"\r\n\r\n" not in raw:
+        raw += link.recv(4096)
+    return raw
+
+
+def test_status_and_request(serve: Serve) -> None:
+    seen = []
+
+    def answer(link: socket.socket) -> None:
+        seen.append(read_request(link))
+        link.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    reply = ask(serve(answer), "/health?x=1", {"Host": "hello.test", "X-Forwarded-Proto": "https"}, 5)
+    assert (reply.status, str(reply)) == (204, "204")
+    assert seen[0] == (
+        b"GET /health?x=1 HTTP/1.1\r\nHost: hello.test\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+    )
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    assert str(ask(str(tmp_path / "nothing"), "/", {}, 1)) == "No such file or directory"
+
+
+def test_closed_without_an_answer(serve: Serve) -> None:
+    path = serve(lambda link: read_request(link) and None)
+    assert str(ask(path, "/", {}, 5)) == "the connection was closed without an answer"
+
+
+def test_no_http(serve: Serve) -> None:
+    assert str(ask(serve(lambda link: read_request(link) and link.sendall(b"hello\n")), "/", {}, 5)) == "no HTTP answer"
+
+
+def test_silence_ends_and_somebody_looks_meanwhile(serve: Serve) -> None:
+    done, looks = threading.Event(), []
+
+    def answer(link: socket.socket) -> None:
+        done.wait(5)
+
+    reply = ask(serve(answer), "/", {}, 0.5, lambda: looks.append(1))
+    done.set()
+    assert str(reply) == "no answer within 0.5 s"
+    assert 0.4 < reply.seconds < 3
+    assert looks
+
+
+def test_what_somebody_sees_may_end_it(serve: Serve) -> None:
+    done = threading.Event()
+
+    def look() -> None:
+        raise RuntimeError("the unit is dead")
+
+    with pytest.raises(RuntimeError, match="the unit is dead"):
+        ask(serve(lambda link: done.wait(5) and None), "/", {}, 5, look)
+    done.set()

@@ -1,0 +1,142 @@
+"""What an interrupted run left is finished or undone by the next one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hostwright.remote import events
+from hostwright.remote.release.heal import heal, last_live, strays
+from hostwright.remote.release.layout import Layout
+from hostwright.remote.release.record import Log
+from hostwright.remote.run import Run
+from hostwright.testing import FakeSystem
+
+STRAYS = [
+    # states of an instance that is not current, what to do
+    ({"service": "active", "socket": "active"}, "stop"),
+    ({"service": "activating", "socket": "active"}, "stop"),
+    ({"socket": "active"}, "stop"),
+    ({"service": "active"}, "stop"),  # its socket was stopped, then the run was cut
+    ({"service": "deactivating", "socket": "active"}, "stop"),
+    ({"service": "failed"}, "forget"),
+    ({"service": "failed", "socket": "failed"}, "forget"),
+    # it answers its last requests
+    ({"service": "deactivating"}, None),
+]
+
+
+@pytest.mark.parametrize(("kinds", "what"), STRAYS)
+def test_strays(kinds: dict[str, str], what: str | None) -> None:
+    assert strays({"old": kinds, "live": {"service": "active", "socket": "active"}}, "live").get("old") == what
+
+
+def test_the_live_instance_is_never_one() -> None:
+    for state in ("active", "activating", "failed", "deactivating"):
+        assert strays({"live": {"service": state, "socket": state}}, "live") == {}
+
+
+def test_last_live() -> None:
+    lines = [b'{"did":"live","id":"a"}', b'{"did":"live","id":"b"}', b'{"did":"bad","id":"c"}', b'{"did":"live","i']
+    assert last_live(lines) == "b"
+    assert last_live([]) == ""
+
+
+ROOT = "/srv/hello"
+UNITS = (
+    "hello@r1.socket loaded active running hello: socket of release r1\n"
+    "hello@r1.service loaded active running hello: release r1\n"
+    "hello@r2.service loaded active running hello: release r2\n"
+    "hello@r0.service loaded failed failed hello: release r0\n"
+    "hello@r3.service loaded inactive dead hello: release r3\n"
+)
+
+
+def healed(current: str, log: list[dict[str, str]], **files: object) -> tuple[FakeSystem, list[str]]:
+    lines = "".join(json.dumps(entry) + "\n" for entry in log)
+    system = FakeSystem(
+        files={
+            f"{ROOT}/releases.jsonl": lines,
+            f"{ROOT}/current": {"link": f"releases/{current}"},
+            f"{ROOT}/releases/r1/release.json": '{"id": "r1", "commit": "c1", "subject": "one", "by": "ann@laptop"}',
+            f"{ROOT}/trees/t1": None,
+            f"{ROOT}/trees/t1.ok": "",
+            f"{ROOT}/venvs": None,
+            "/run/systemd/system": None,
+            **files,
+        },
+        commands={"systemctl list-units ...": UNITS, "systemctl stop ...": "", "systemctl reset-failed ...": ""},
+    )
+    said: list[str] = []
+    run = Run(lambda event: said.append(event.message) if isinstance(event, events.Noticed) else None, lambda: False)
+    heal(system, Layout("hello"), run)
+    return system, said
+
+
+def test_half_built_things_go() -> None:
+    system, said = healed(
+        "r1",
+        [{"did": "live", "id": "r1"}],
+        **{
+            f"{ROOT}/trees/t2": None,  # never marked
+            f"{ROOT}/trees/t3.tmp/main.py": "",
+            f"{ROOT}/trees/t3.tmp.index": "",
+            f"{ROOT}/venvs/v1.ok": "",  # its folder is gone
+            f"{ROOT}/releases/.r9.tmp": None,
+            f"{ROOT}/releases/r9/release.json": '{"commit": "c9"}',
+            f"{ROOT}/build/lock.txt": "",
+        },
+    )
+    assert system.listdir(f"{ROOT}/trees") == ["t1", "t1.ok"]
+    assert system.listdir(f"{ROOT}/venvs") == []
+    assert system.listdir(f"{ROOT}/releases") == ["r1"]
+    assert not system.exists(f"{ROOT}/build")
+    entry = Log(system, Layout("hello")).known()["r9"]
+    assert (entry.verdict, entry.why, entry.commit) == ("failed", "interrupted", "c9")
+    assert "removed the release r9 that an interrupted run left" in said
+
+
+def test_instances_nobody_needs_are_stopped_the_socket_first() -> None:
+    system, said = healed("r1", [{"did": "live", "id": "r1"}])
+    stops = [argv for argv in system.ran if argv[:2] == ("systemctl", "stop")]
+    assert stops[0] == ("systemctl", "stop", "hello@r2.socket")
+    assert stops[1] == ("systemctl", "stop", "--no-block", "hello@r2.service")
+    assert not any("r1" in word for argv in stops for word in argv)
+    assert "stopped the instance of r2 that an interrupted run left" in said
+
+
+def test_a_switch_that_nobody_recorded() -> None:
+    """The power went between the rename and the line."""
+    system, said = healed("r1", [{"did": "live", "id": "r0"}])
+    entry = Log(system, Layout("hello")).known()["r1"]
+    assert (entry.verdict, entry.before, entry.commit, entry.subject) == ("good", "r0", "c1", "one")
+    assert said[0] == "r1 went live when a run was interrupted; the log says so now"
+    assert system.exists(f"{ROOT}/releases/r1"), "what is live is never taken for unfinished"
+
+
+def test_a_rollback_that_nobody_recorded() -> None:
+    system, _ = healed("r1", [{"did": "live", "id": "r1"}, {"did": "live", "id": "r0", "before": "r1"}])
+    assert last_live(Log(system, Layout("hello")).lines()) == "r1"
+
+
+def test_drop_ins_of_instances_that_are_gone() -> None:
+    folder = "/run/systemd/system"
+    system, _ = healed(
+        "r1",
+        [{"did": "live", "id": "r1"}],
+        **{
+            f"{folder}/hello@r1.service.d/release.conf": "",
+            f"{folder}/hello@r7.service.d/release.conf": "",
+            f"{folder}/hello@r7.socket.d/release.conf": "",
+            f"{folder}/hello-two@r7.service.d/release.conf": "",
+        },
+    )
+    assert system.listdir(folder) == ["hello-two@r7.service.d", "hello@r1.service.d"]
+
+
+def test_before_the_first_deploy_there_is_nothing_to_do() -> None:
+    system = FakeSystem(commands={"systemctl list-units ...": ""})
+    said: list[events.Event] = []
+    heal(system, Layout("hello"), Run(said.append, lambda: False))
+    assert said == []
