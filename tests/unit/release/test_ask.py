@@ -64,13 +64,16 @@ def test_nobody_listens(tmp_path: Path) -> None:
     assert str(ask(str(tmp_path / "nothing"), "/", {}, 1)) == "No such file or directory"
 
 
-def test_closed_without_an_answer(serve: Serve) -> None:
-    path = serve(lambda link: read_request(link) and None)
-    assert str(ask(path, "/", {}, 5)) == "the connection was closed without an answer"
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [(b"", "the connection was closed without an answer"), (b"hello\n", "no HTTP answer")],
+)
+def test_no_answer(serve: Serve, raw: bytes, said: str) -> None:
+    def answer(link: socket.socket) -> None:
+        read_request(link)
+        link.sendall(raw)
 
-
-def test_no_http(serve: Serve) -> None:
-    assert str(ask(serve(lambda link: read_request(link) and link.sendall(b"hello\n")), "/", {}, 5)) == "no HTTP answer"
+    assert str(ask(serve(answer), "/", {}, 5)) == said
 
 
 def test_silence_ends_and_somebody_looks_meanwhile(serve: Serve) -> None:
@@ -92,6 +95,9 @@ def test_what_somebody_sees_may_end_it(serve: Serve) -> None:
     def look() -> None:
         raise RuntimeError("the unit is dead")
 
+    def answer(link: socket.socket) -> None:
+        done.wait(5)
+
     with pytest.raises(RuntimeError, match="the unit is dead"):
-        ask(serve(lambda link: done.wait(5) and None), "/", {}, 5, look)
+        ask(serve(answer), "/", {}, 5, look)
     done.set()

@@ -13,7 +13,7 @@ VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 
 
 def as_systemd_reads(text: str) -> dict[str, str]:
-    """NAME="value" lines: a backslash takes the meaning of `"`, backslash, backquote and `$`, eats a newline, else stays."""
+    """NAME="value" lines: a backslash unquotes `"`, itself, backquote and `$`, eats a newline, else stays."""
     values, at = {}, 0
     while at < len(text):
         equals = text.index("=", at)

@@ -71,7 +71,10 @@ def test_an_abbreviated_commit_that_is_here(remote: Work, repository: Repository
 
 @pytest.mark.parametrize(
     ("ref", "hint"),
-    [("nothing", "See `ref:` in the inventory, or --ref."), ("abcdef12", "A commit must be written in full, 40 digits")],
+    [
+        ("nothing", "See `ref:` in the inventory, or --ref."),
+        ("abcdef12", "A commit must be written in full, 40 digits"),
+    ],
 )
 def test_unknown_ref(remote: Work, repository: Repository, ref: str, hint: str) -> None:
     remote.commit()
@@ -100,14 +103,19 @@ SAID = [
 
 
 def asked(url: str, said: str, key: bool = True, **source: object) -> tuple[StepError, FakeSystem]:
-    files = {"/etc/hostwright/keys/hello": "PRIVATE", "/etc/hostwright/keys/hello.pub": "ssh-ed25519 AAAA deploy hello\n"}
+    files = {
+        "/etc/hostwright/keys/hello": "PRIVATE",
+        "/etc/hostwright/keys/hello.pub": "ssh-ed25519 AAAA deploy hello\n",
+    }
     system = FakeSystem(
         files=files if key else {},
         commands={"git --git-dir=/srv/hello/repo.git ...": [{"exit": 128, "err": said}, ""]},
     )
     repository = Repository(system, "/srv/hello/repo.git")
     with pytest.raises(StepError) as error:
-        fetch(repository, system, Layout("hello"), {"url": url, "ref": "main", **source}, "/var/lib/hostwright")
+        fetch(
+            repository, system, Layout("hello"), {"url": url, "ref": "main", **source}, "/var/lib/hostwright"
+        )
     return error.value, system
 
 
@@ -135,10 +143,10 @@ def test_the_deploy_key_is_shown_where_it_is_what_is_missing() -> None:
 
 
 def test_agent_forwarding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "agent_socket", lambda: "/tmp/agent.1")  # noqa: S108
+    monkeypatch.setattr(module, "agent_socket", lambda: "/tmp/agent.1")
     error, system = asked(SSH, "Permission denied (publickey).", forward_agent=True)
     assert error.hint == "Does your agent hold a key that may read it? ssh-add -l"
-    assert system.environments[0]["SSH_AUTH_SOCK"] == "/tmp/agent.1"  # noqa: S108
+    assert system.environments[0]["SSH_AUTH_SOCK"] == "/tmp/agent.1"
     monkeypatch.setattr(module, "agent_socket", lambda: "")
     error, system = asked(SSH, "never asked", forward_agent=True)
     assert error.message.startswith("your ssh agent did not arrive")

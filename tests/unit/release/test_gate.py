@@ -15,12 +15,21 @@ from hostwright.remote.run import StepError
 from hostwright.remote.system import RunCancelled
 from hostwright.testing import FakeSystem
 
-HEALTH = {"path": "/health", "expect": 200, "timeout": 10, "window": 1, "interval": 0.2, "headers": {"Host": "x"}}
+HEALTH = {
+    "path": "/health",
+    "expect": 200,
+    "timeout": 10,
+    "window": 1,
+    "interval": 0.2,
+    "headers": {"Host": "x"},
+}
 UP = "ActiveState=active\nSubState=running\nNRestarts=0\nStatusText=2 of 2 workers are up\n"
 JOURNAL = '{"MESSAGE": "RuntimeError: no database", "_PID": "7"}\n'
 
 
-def gate(replies: Iterable[Reply | int], units: Callable[[float], str] | str = UP, **health: Any) -> tuple[Gate, FakeSystem]:
+def gate(
+    replies: Iterable[Reply | int], units: Callable[[float], str] | str = UP, **health: Any
+) -> tuple[Gate, FakeSystem]:
     """A gate whose instance answers with these in turn (the last for ever), each after 10 ms."""
 
     class Server(FakeSystem):
@@ -33,7 +42,9 @@ def gate(replies: Iterable[Reply | int], units: Callable[[float], str] | str = U
     left: Iterator[Reply | int] = iter(replies)
     last: list[Reply | int] = [200]
 
-    def ask(path: str, target: str, headers: dict[str, str], timeout: float, meanwhile: Callable[[], None]) -> Reply:
+    def ask(
+        path: str, target: str, headers: dict[str, str], timeout: float, meanwhile: Callable[[], None]
+    ) -> Reply:
         assert (path, target, headers) == ("/run/hello/r1.sock", "/health", {"Host": "x"})
         system.slept += 0.01
         meanwhile()
@@ -109,7 +120,9 @@ def test_a_server_that_does_not_count_its_workers_passes() -> None:
 DEAD = "ActiveState={}\nSubState={}\nNRestarts={}\nResult=exit-code\nExecMainCode=1\nExecMainStatus=3\nStatusText=\n"
 
 
-@pytest.mark.parametrize("state", [("failed", "failed", 0), ("activating", "auto-restart", 0), ("active", "running", 1)])
+@pytest.mark.parametrize(
+    "state", [("failed", "failed", 0), ("activating", "auto-restart", 0), ("active", "running", 1)]
+)
 def test_a_crash_is_seen_at_once(state: tuple[str, str, int]) -> None:
     error = refusal([Reply(0, 0.01, "Connection refused")], DEAD.format(*state))
     assert error.message == "it did not stay up: its program ended with exit code 3"
@@ -122,7 +135,9 @@ def test_a_crash_while_a_request_waits() -> None:
 
 
 def test_stopped_by_somebody() -> None:
-    off = "ActiveState=inactive\nSubState=dead\nNRestarts=0\nResult=success\nExecMainCode=0\nExecMainStatus=0\n"
+    off = (
+        "ActiveState=inactive\nSubState=dead\nNRestarts=0\nResult=success\nExecMainCode=0\nExecMainStatus=0\n"
+    )
     found, system = gate([Reply(0, 0.01, "No such file or directory")], off)
     with pytest.raises(StepError, match="it did not stay up"):
         found.watch()

@@ -43,7 +43,9 @@ def repository(tmp_path: Path) -> Repository:
 def pack(work: Work, commit: str, *have: str) -> bytes:
     lines = [f"--shallow {commit}", commit, *(["--not", *have] if have else [])]
     argv = ("git", "-C", str(work.folder), "pack-objects", "--revs", "--thin", "--shallow", "--stdout", "-q")
-    done = subprocess.run(argv, input="\n".join(lines).encode() + b"\n", capture_output=True, env=ENVIRONMENT, check=True)
+    done = subprocess.run(
+        argv, input="\n".join(lines).encode() + b"\n", capture_output=True, env=ENVIRONMENT, check=True
+    )
     return done.stdout
 
 
@@ -61,7 +63,10 @@ def test_a_commit_without_its_history(work: Work, repository: Repository, tmp_pa
     assert repository.commits() == [commit]
     assert repository.subject(commit) == "second line"
     assert git(tmp_path / "repo.git", "rev-list", "--count", commit) == "1"
-    assert git(tmp_path / "repo.git", "fsck", "--full") in ("", "notice: HEAD points to an unborn branch (master)")
+    assert git(tmp_path / "repo.git", "fsck", "--full") in (
+        "",
+        "notice: HEAD points to an unborn branch (master)",
+    )
 
 
 def test_the_next_commit_is_sent_as_a_difference(work: Work, repository: Repository) -> None:
@@ -123,7 +128,9 @@ def test_listing_and_reading(work: Work, repository: Repository) -> None:
     assert repository.read(commit, "nothing") is None
 
 
-def test_a_tree_is_exported_once_compiled_and_marked(work: Work, repository: Repository, tmp_path: Path) -> None:
+def test_a_tree_is_exported_once_compiled_and_marked(
+    work: Work, repository: Repository, tmp_path: Path
+) -> None:
     work.write("broken.py", "def (:\n")
     (work.folder / "link").symlink_to("app/main.py")
     commit = work.commit()

@@ -29,7 +29,9 @@ STRAYS = [
 
 @pytest.mark.parametrize(("kinds", "what"), STRAYS)
 def test_strays(kinds: dict[str, str], what: str | None) -> None:
-    assert strays({"old": kinds, "live": {"service": "active", "socket": "active"}}, "live").get("old") == what
+    assert (
+        strays({"old": kinds, "live": {"service": "active", "socket": "active"}}, "live").get("old") == what
+    )
 
 
 def test_the_live_instance_is_never_one() -> None:
@@ -38,7 +40,12 @@ def test_the_live_instance_is_never_one() -> None:
 
 
 def test_last_live() -> None:
-    lines = [b'{"did":"live","id":"a"}', b'{"did":"live","id":"b"}', b'{"did":"bad","id":"c"}', b'{"did":"live","i']
+    lines = [
+        b'{"did":"live","id":"a"}',
+        b'{"did":"live","id":"b"}',
+        b'{"did":"bad","id":"c"}',
+        b'{"did":"live","i',
+    ]
     assert last_live(lines) == "b"
     assert last_live([]) == ""
 
@@ -66,10 +73,16 @@ def healed(current: str, log: list[dict[str, str]], **files: object) -> tuple[Fa
             "/run/systemd/system": None,
             **files,
         },
-        commands={"systemctl list-units ...": UNITS, "systemctl stop ...": "", "systemctl reset-failed ...": ""},
+        commands={
+            "systemctl list-units ...": UNITS,
+            "systemctl stop ...": "",
+            "systemctl reset-failed ...": "",
+        },
     )
     said: list[str] = []
-    run = Run(lambda event: said.append(event.message) if isinstance(event, events.Noticed) else None, lambda: False)
+    run = Run(
+        lambda event: said.append(event.message) if isinstance(event, events.Noticed) else None, lambda: False
+    )
     heal(system, Layout("hello"), run)
     return system, said
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from hostwright.remote.release.inspect import inspect
@@ -10,15 +12,18 @@ from hostwright.remote.release.requirements import Problem
 FILES = {"app/main.py": b"", "app/__init__.py": b"", "requirements.txt": b"flask\n"}
 
 
-def look(files: dict[str, bytes], modes: dict[str, str] | None = None, **app: str) -> None:
+def look(files: Mapping[str, bytes], modes: Mapping[str, str], **app: str) -> None:
     wanted = {"directory": ".", "module": "app.main:app", "requirements": "requirements.txt", **app}
-    inspect({path: "100644" for path in files} | (modes or {}), files.get, **wanted)
+    inspect({**dict.fromkeys(files, "100644"), **modes}, files.get, **wanted)
 
 
 FINE: list[tuple[dict[str, bytes], dict[str, str]]] = [
     (FILES, {}),
     (FILES, {"module": "app:app"}),
-    ({"backend/wsgi.py": b"", "backend/req.txt": b""}, {"directory": "backend", "module": "wsgi:app", "requirements": "backend/req.txt"}),
+    (
+        {"backend/wsgi.py": b"", "backend/req.txt": b""},
+        {"directory": "backend", "module": "wsgi:app", "requirements": "backend/req.txt"},
+    ),
     ({"app/main.cpython-311-x86_64-linux-gnu.so": b"", "requirements.txt": b""}, {}),
     ({"app/main.py": b"", "pyproject.toml": b"[project]"}, {"requirements": "pyproject.toml"}),
     ({**FILES, ".gitattributes": b"# *.bin filter=lfs\n*.txt text\n"}, {}),
@@ -27,12 +32,12 @@ FINE: list[tuple[dict[str, bytes], dict[str, str]]] = [
 
 @pytest.mark.parametrize(("files", "app"), FINE)
 def test_fine(files: dict[str, bytes], app: dict[str, str]) -> None:
-    look(files, **app)
+    look(files, {}, **app)
 
 
-def refused(*args: object, **kwargs: object) -> Problem:
+def refused(files: Mapping[str, bytes], modes: Mapping[str, str] | None = None, **app: str) -> Problem:
     with pytest.raises(Problem) as error:
-        look(*args, **kwargs)  # type: ignore[arg-type]
+        look(files, modes or {}, **app)
     return error.value
 
 

@@ -6,12 +6,26 @@ import json
 
 from hostwright.remote.release.journal import SHOWN, parse, telling
 
-BOOM = ["Traceback (most recent call last):", '  File "app/main.py", line 1, in <module>', "    raise X", "ValueError: boom"]
-HALT = ["Traceback (most recent call last):", '  File "gunicorn/arbiter.py", line 1', "gunicorn.errors.HaltServer: <HaltServer 3>"]
+BOOM = [
+    "Traceback (most recent call last):",
+    '  File "app/main.py", line 1, in <module>',
+    "    raise X",
+    "ValueError: boom",
+]
+HALT = [
+    "Traceback (most recent call last):",
+    '  File "gunicorn/arbiter.py", line 1',
+    "gunicorn.errors.HaltServer: <HaltServer 3>",
+]
 
 
 def test_the_workers_traceback_and_not_what_followed_from_it() -> None:
-    lines = [("1", "Starting"), *(("2", line) for line in BOOM), ("1", "[ERROR] Worker exited"), *(("1", line) for line in HALT)]
+    lines = [
+        ("1", "Starting"),
+        *(("2", line) for line in BOOM),
+        ("1", "[ERROR] Worker exited"),
+        *(("1", line) for line in HALT),
+    ]
     assert telling(lines) == tuple(BOOM)
 
 
@@ -31,7 +45,10 @@ def test_a_long_traceback_shows_its_end() -> None:
 
 
 def test_an_exception_of_several_lines() -> None:
-    lines = [("1", line) for line in [*BOOM[:3], "ValidationError: 2 errors", "  HELLO_GREETING missing", "[INFO] Booting"]]
+    lines = [
+        ("1", line)
+        for line in [*BOOM[:3], "ValidationError: 2 errors", "  HELLO_GREETING missing", "[INFO] Booting"]
+    ]
     assert telling(lines)[-1] == "  HELLO_GREETING missing"
 
 
@@ -65,4 +82,10 @@ def test_other_messages_stay_as_they_are() -> None:
         {"MESSAGE": "two\nlines", "_PID": "2"},
     ]
     text = "\n".join(json.dumps(entry) for entry in raw) + "\nnoise\n"
-    assert parse(text) == [("1", '{"a": 1}'), ("1", "{not json"), ("1", "\x1b[31mred\x1b[0m"), ("2", "two"), ("2", "lines")]
+    assert parse(text) == [
+        ("1", '{"a": 1}'),
+        ("1", "{not json"),
+        ("1", "\x1b[31mred\x1b[0m"),
+        ("2", "two"),
+        ("2", "lines"),
+    ]

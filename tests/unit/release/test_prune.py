@@ -43,7 +43,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("words", "current", "busy", "keep", "removed"), CASES)
-def test_obsolete(words: tuple[str, ...], current: str, busy: tuple[str, ...], keep: int, removed: list[str]) -> None:
+def test_obsolete(
+    words: tuple[str, ...], current: str, busy: tuple[str, ...], keep: int, removed: list[str]
+) -> None:
     known = fold(story(*words))
     trees = dict(word.lstrip("!").split(":") for word in words)
     assert obsolete(known, sorted(known), current, trees, busy, keep) == removed

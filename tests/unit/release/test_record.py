@@ -102,7 +102,10 @@ def test_refused_choice_says_what_could_be_named(wanted: str, message: str) -> N
 
 def test_ambiguous_choice() -> None:
     known = fold(
-        [json.dumps({"did": "live", "id": f"20261121t1{n}", "commit": f"c{n}" * 4}).encode() for n in range(3)]
+        [
+            json.dumps({"did": "live", "id": f"20261121t1{n}", "commit": f"c{n}" * 4}).encode()
+            for n in range(3)
+        ]
     )
     with pytest.raises(StepError) as error:
         choose(known, "", set(known), "20261121")
@@ -119,7 +122,14 @@ def test_nothing_to_go_back_to() -> None:
 
 
 def test_torn_and_foreign_lines_are_passed_over() -> None:
-    raw = [*lines("a"), b'{"did":"live","id":"b","t":1', b"", b"[1]", b'{"did":"danced","id":"z"}', *lines("c")]
+    raw = [
+        *lines("a"),
+        b'{"did":"live","id":"b","t":1',
+        b"",
+        b"[1]",
+        b'{"did":"danced","id":"z"}',
+        *lines("c"),
+    ]
     assert list(fold(raw)) == ["a", "c"]
 
 

@@ -8,7 +8,10 @@ from hostwright.remote.release.requirements import Problem, logical_lines, norma
 
 
 def of(text: str, **files: str) -> dict[str, bytes]:
-    return {"requirements.txt": text.encode(), **{f"{name}.txt": body.encode() for name, body in files.items()}}
+    return {
+        "requirements.txt": text.encode(),
+        **{f"{name}.txt": body.encode() for name, body in files.items()},
+    }
 
 
 HASHED = "flask==3.1.3 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\nclick==8.1 --hash=sha256:cc  # by flask\n"
@@ -37,7 +40,17 @@ def test_names_and_hashes(text: str, names: set[str], hashed: bool) -> None:
     assert (found.names, found.hashed, found.local) == (names, hashed, [])
 
 
-LOCAL = ["-e .", "--editable=./lib", "./lib", "../shared", "lib/x", "x @ file:///srv/x", "x @ ./x", "x.whl", "/abs"]
+LOCAL = [
+    "-e .",
+    "--editable=./lib",
+    "./lib",
+    "../shared",
+    "lib/x",
+    "x @ file:///srv/x",
+    "x @ ./x",
+    "x.whl",
+    "/abs",
+]
 
 
 @pytest.mark.parametrize("line", LOCAL)
@@ -85,7 +98,12 @@ def test_problems(files: dict[str, bytes], message: str) -> None:
 
 
 def test_logical_lines() -> None:
-    assert logical_lines("a \\\n  b\n# c \\\nd # e\nf#g\n\\\nh") == [(1, "a b"), (4, "d"), (5, "f#g"), (6, "h")]
+    assert logical_lines("a \\\n  b\n# c \\\nd # e\nf#g\n\\\nh") == [
+        (1, "a b"),
+        (4, "d"),
+        (5, "f#g"),
+        (6, "h"),
+    ]
 
 
 def test_what_is_left_without_some_packages() -> None:

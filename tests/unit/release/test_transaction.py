@@ -52,7 +52,9 @@ class Story:
         self.cancelled = False
         self.run = Run(self.events.append, lambda: self.cancelled)
         request = {"app": "hello", "by": "ann@laptop", "keep_releases": 5, "release": {"id": "new"}}
-        self.transaction = Transaction({**request, "commit": "b" * 40, "subject": "two"}, self.system, self.run, "deploy")
+        self.transaction = Transaction(
+            {**request, "commit": "b" * 40, "subject": "two"}, self.system, self.run, "deploy"
+        )
 
         class Gate:
             def __init__(self, *_: Any) -> None:
@@ -157,12 +159,14 @@ def test_cancelled_before_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cancelled_at_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story(monkeypatch)
-    gate = transaction.Gate
 
-    class Late(gate):  # type: ignore[misc, valid-type]
-        def watch(self) -> Any:
+    class Late:
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def watch(self) -> tuple[str, dict[str, Any]]:
             story.cancelled = True
-            return super().watch()
+            return "200 in 1 ms, 3 of 3", {}
 
     monkeypatch.setattr(transaction, "Gate", Late)
     assert story.tell().outcome == "cancelled"
@@ -212,14 +216,18 @@ LISTENER = "0000: 00000002 00000000 00010000 0001 01 1 /run/hello/old.sock\n"
 OTHER = "0000: 00000002 00000000 00000000 0001 03 1 /run/hello/old.sock2\n0000: 00000003 00000000 00000000 0001 03 7\n"
 
 
-@pytest.mark.parametrize(("table", "left", "waits"), [(LISTENER + OTHER, 0, False), (LISTENER + QUEUED * 2, 2, True)])
+@pytest.mark.parametrize(
+    ("table", "left", "waits"), [(LISTENER + OTHER, 0, False), (LISTENER + QUEUED * 2, 2, True)]
+)
 def test_drain_counts_the_sockets_of_the_old_release(
     monkeypatch: pytest.MonkeyPatch, table: str, left: int, waits: bool
 ) -> None:
     story = Story(monkeypatch)
     story.system.put("/proc/net/unix", UNIX + table)
     story.tell()
-    (drain,) = [event for event in story.events if isinstance(event, events.StepFinished) and event.step == "drain"]
+    (drain,) = [
+        event for event in story.events if isinstance(event, events.StepFinished) and event.step == "drain"
+    ]
     assert drain.data == {"left": left}
     assert (story.system.slept >= 1) == waits
     assert story.system.slept < 1.2

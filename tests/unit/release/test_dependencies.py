@@ -1,0 +1,341 @@
+"""Which packages, exactly: as committed, as known from an earlier release, or resolved once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hostwright.remote.release.builder import Builder, pip_configuration
+from hostwright.remote.release.dependencies import Lock, Resolver
+from hostwright.remote.release.layout import Layout
+from hostwright.remote.release.record import Shelf
+from hostwright.remote.release.tree import Store
+from hostwright.remote.release.venv import ensure_venv, venv_key
+from hostwright.remote.run import StepError
+from hostwright.testing import FakeSystem
+
+ROOT, TREE = "/srv/hello", "/srv/hello/trees/k"
+CACHE = "/var/cache/private/hostwright-build-hello"
+FULL = "flask==3 --hash=sha256:aa\ngunicorn==27 --hash=sha256:bb\n"
+REQUEST = {"requirements": "requirements.txt", "runtime": ["gunicorn>=23,<28"]}
+
+
+class Server(FakeSystem):
+    """Knows what uv leaves: the result of a resolve is `resolved`."""
+
+    def __init__(self, files: dict[str, Any], resolved: str = "", failing: str = "") -> None:
+        stat = {"mode": 0o700, "uid": 61000, "gid": 61000}
+        super().__init__(
+            files={
+                "/etc/hosts": "",
+                "/run/hostwright": None,
+                ROOT: None,
+                CACHE: stat,
+                "/opt/hostwright/uv": {"link": "uv-1"},
+                **files,
+            },
+            groups={"hello": (999, ())},
+            commands={"systemctl stop ...": ""},
+        )
+        self.resolved, self.failing, self.uv = resolved, failing, []  # type: ignore[var-annotated]
+
+    def _answer(self, command: str) -> Any:
+        if not command.startswith("systemd-run"):
+            return super()._answer(command)
+        words = command.split(" -- ", 1)[1].split()
+        self.uv.append(words[1:])
+        if self.failing:
+            return {"exit": 1, "err": self.failing}
+        if "--output-file" in words:
+            self.put(f"{CACHE}/requirements.lock", self.resolved)
+        return {"out": ""}
+
+
+def resolve(system: Server, **request: Any) -> Lock:
+    layout = Layout("hello")
+    builder = Builder(
+        system, layout, {"UV_INDEX_PRIVATE_PASSWORD": "s3cret"}, "/run/hostwright", lambda line: None
+    )
+    found = {**REQUEST, **request}
+    return Resolver(system, layout, builder, Shelf(system, layout), found, TREE).lock("3.11.2", "x86_64")
+
+
+def release(name: str, given: str, lock: str) -> dict[str, Any]:
+    folder = f"{ROOT}/releases/{name}"
+    parts = ("code", "venv/bin/python", "gunicorn.conf.py", "env")
+    return {
+        f"{folder}/release.json": json.dumps({"given": given}),
+        f"{folder}/requirements.lock": lock,
+        **{f"{folder}/{part}": "" for part in parts},
+    }
+
+
+def test_complete_and_hashed_is_taken_as_committed() -> None:
+    system = Server({f"{TREE}/requirements.txt": FULL})
+    lock = resolve(system)
+    assert (lock.text, lock.hashed, lock.note) == (FULL, True, "as committed")
+    assert system.ran == [], "no network, no tool"
+
+
+def test_what_serves_the_app_is_added_and_the_rest_stays() -> None:
+    mine = "flask==3 --hash=sha256:aa\nclick==8 --hash=sha256:cc\n"
+    more = "gunicorn==27 --hash=sha256:bb\npackaging==1 --hash=sha256:dd\nclick==8 --hash=sha256:other\n"
+    system = Server({f"{TREE}/requirements.txt": mine}, more)
+    lock = resolve(system)
+    assert lock.text == mine + "gunicorn==27 --hash=sha256:bb\npackaging==1 --hash=sha256:dd\n"
+    assert lock.hashed
+    (argv,) = system.uv
+    assert argv[:2] == ["pip", "compile"]
+    assert argv[-3:] == ["-c", f"{ROOT}/build/constraints.txt", f"{ROOT}/build/runtime.txt"]
+    assert system.read(f"{ROOT}/build/runtime.txt") == b"gunicorn>=23,<28\n"
+
+
+def test_without_hashes_it_is_resolved_once() -> None:
+    files = {f"{TREE}/requirements.txt": "flask\n"}
+    system = Server(files, FULL)
+    lock = resolve(system)
+    assert (lock.text, lock.note) == (FULL, "resolved")
+    assert "--generate-hashes" in system.uv[0]
+    again = Server({**files, **release("r1", lock.given, FULL)})
+    known = resolve(again)
+    assert (known.text, known.given, known.note) == (FULL, lock.given, "locked as in r1")
+    assert again.uv == []
+
+
+@pytest.mark.parametrize("changed", [{"requirements.txt": "flask\nclick\n"}, {"runtime": ["gunicorn>=24"]}])
+def test_another_question_is_resolved_again(changed: dict[str, Any]) -> None:
+    given = resolve(Server({f"{TREE}/requirements.txt": "flask\n"}, FULL)).given
+    text = changed.pop("requirements.txt", "flask\n")
+    system = Server({f"{TREE}/requirements.txt": text, **release("r1", given, FULL)}, FULL)
+    assert resolve(system, **changed).note == "resolved"
+
+
+def test_a_nested_file_is_part_of_the_question() -> None:
+    def given(base: str) -> str:
+        files = {f"{TREE}/requirements.txt": "-r base.txt\n", f"{TREE}/base.txt": base}
+        return resolve(Server(files, FULL)).given
+
+    assert given("flask\n") == given("flask  # the same\n")
+    assert given("flask\n") != given("flask>=3\n")
+
+
+def test_versions_of_the_live_release_are_kept_where_they_fit() -> None:
+    system = Server(
+        {f"{TREE}/requirements.txt": "flask\n", f"{ROOT}/current/requirements.lock": "flask==2\n"}, FULL
+    )
+    seen: list[bytes | None] = []
+    answer = system._answer
+
+    def spy(command: str) -> Any:
+        if "pip compile" in command:
+            seen.append(system.read(f"{CACHE}/requirements.lock"))
+        return answer(command)
+
+    system._answer = spy  # type: ignore[method-assign]
+    resolve(system)
+    assert seen == [b"flask==2\n"], "uv starts from the file it is to write"
+
+
+def test_uv_lock_is_exported() -> None:
+    files = {f"{TREE}/back/pyproject.toml": "[project]\n", f"{TREE}/back/uv.lock": "version = 1\n"}
+    system = Server(files, FULL)
+    lock = resolve(system, requirements="back/pyproject.toml")
+    assert (lock.text, lock.note) == (FULL, "as in uv.lock")
+    assert system.uv[0][0] == "export"
+    assert "--frozen" in system.uv[0]
+    assert f"{TREE}/back" in system.uv[0]
+
+
+def test_a_path_dependency_in_uv_lock_is_refused() -> None:
+    files = {f"{TREE}/pyproject.toml": "[project]\n", f"{TREE}/uv.lock": "version = 1\n"}
+    with pytest.raises(StepError) as error:
+        resolve(Server(files, "./libs/mine\n"), requirements="pyproject.toml")
+    assert error.value.message == "pyproject.toml: a dependency that is a path is not carried: ./libs/mine"
+
+
+def test_a_project_of_another_tool_says_what_to_do() -> None:
+    system = Server({f"{TREE}/pyproject.toml": "[tool.poetry]\nname = 'x'\n"})
+    with pytest.raises(StepError) as error:
+        resolve(system, requirements="pyproject.toml")
+    assert error.value.message == "pyproject.toml: it has no [project] table and no uv.lock beside it"
+    assert "poetry export" in error.value.hint
+
+
+FAILURES = [
+    ("  × No solution found: no-such-package-zzz was not found", ""),
+    (
+        "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
+        "packages: [build-essential]",
+    ),
+    (
+        "error: Failed to fetch: `https://index.invalid/simple/flask/`\n dns error",
+        "cannot reach the package index",
+    ),
+    ("HTTP status client error (401 Unauthorized)", "`build_env:`"),
+]
+
+
+@pytest.mark.parametrize(("said", "hint"), FAILURES)
+def test_a_failure_shows_uvs_own_lines(said: str, hint: str) -> None:
+    system = Server({f"{TREE}/requirements.txt": "flask\n"}, failing=said)
+    with pytest.raises(StepError) as error:
+        resolve(system)
+    assert error.value.message == "uv pip compile failed (exit code 1)"
+    assert error.value.tail == tuple(said.strip().splitlines())
+    assert hint in error.value.hint
+
+
+def test_secrets_of_the_build_are_in_no_argv_and_no_file_that_stays() -> None:
+    system = Server({f"{TREE}/requirements.txt": "flask\n"}, FULL)
+    environment: list[bytes] = []
+    write = system.write_atomic
+
+    def spy(path: str, content: bytes, **how: Any) -> None:
+        if path == "/run/hostwright/build-hello.env":
+            assert how["mode"] == 0o600
+            environment.append(content)
+        write(path, content, **how)
+
+    system.write_atomic = spy  # type: ignore[method-assign]
+    resolve(system)
+    assert b'UV_INDEX_PRIVATE_PASSWORD="s3cret"\n' in environment[0]
+    assert not system.exists("/run/hostwright/build-hello.env")
+    assert not any("s3cret" in word for argv in system.ran for word in argv)
+    assert not any(b"s3cret" in node.get("content", b"") for node in system.nodes.values())
+
+
+def test_the_build_runs_in_a_sandbox_as_nobody_we_know() -> None:
+    system = Server({f"{TREE}/requirements.txt": "flask\n"}, FULL)
+    resolve(system)
+    (argv,) = [argv for argv in system.ran if argv[0] == "systemd-run"]
+    for line in ("DynamicUser=yes", "SupplementaryGroups=hello", "CacheDirectory=hostwright-build-hello"):
+        assert f"--property={line}" in argv
+    assert any(word.startswith("--property=InaccessiblePaths=-/var/lib/hello ") for word in argv)
+
+
+def test_a_link_that_the_build_left_is_not_followed() -> None:
+    system = Server({f"{TREE}/requirements.txt": "flask\n", "/etc/shadow": "root:secret"})
+    answer = system._answer
+
+    def plant(command: str) -> Any:
+        found = answer(command)
+        if "pip compile" in command:
+            system.put(f"{CACHE}/requirements.lock", {"link": "/etc/shadow"})
+        return found
+
+    system._answer = plant  # type: ignore[method-assign]
+    with pytest.raises(StepError, match=r"the build left no requirements\.lock"):
+        resolve(system)
+
+
+# -- the environment -------------------------------------------------------------------------------------------
+
+
+def test_the_key_holds_everything_the_environment_is_made_from() -> None:
+    base = ("flask==3\n", "3.11.2", "x86_64", "uv-1")
+    keys = {venv_key(*base)}
+    for index, other in enumerate(("flask==4\n", "3.11.3", "aarch64", "uv-2")):
+        changed = list(base)
+        changed[index] = other
+        keys.add(venv_key(*changed))
+    assert len(keys) == 5
+    assert venv_key(*base) == venv_key(*base)
+
+
+def build(system: Server, lock: Lock | None = None) -> tuple[str, bool]:
+    layout = Layout("hello")
+    builder = Builder(system, layout, {}, "/run/hostwright", lambda line: None)
+    store = Store(system, layout.venvs)
+    return ensure_venv(system, layout, store, builder, lock or Lock(FULL, "g", "as committed"), ["gunicorn"])
+
+
+def builds(system: Server) -> Server:
+    """uv makes an environment, and cp copies it."""
+    answer = system._answer
+
+    def make(command: str) -> Any:
+        if "uv/bin/uv venv" in command:
+            system.put(f"{CACHE}/venv/bin/python", {"link": "/usr/bin/python3"})
+        if command.startswith("cp "):
+            system.put(command.rsplit(maxsplit=1)[-1] + "/bin/python", {"link": "/usr/bin/python3"})
+            return {}
+        return {} if command.startswith("chmod ") else answer(command)
+
+    system._answer = make  # type: ignore[method-assign]
+    return system
+
+
+FILES = {"/usr/bin/python3": "", f"{ROOT}/venvs": None}
+
+
+def test_built_tried_taken_over_by_root_and_then_reused() -> None:
+    system = builds(Server(FILES))
+    key, reused = build(system)
+    assert not reused
+    assert [words[:2] for words in system.uv] == [
+        ["venv", "--relocatable"], ["pip", "sync"], ["-I", "-c"], ["cache", "prune"],
+    ]  # fmt: skip
+    assert "--require-hashes" in system.uv[1]
+    names = [argv[0] for argv in system.ran]
+    assert names.index("cp") > max(n for n, argv in enumerate(system.ran) if "-I" in argv), (
+        "tried before it is copied"
+    )
+    assert system.listdir(f"{ROOT}/venvs") == [key, f"{key}.ok"]
+    assert not system.exists(f"{CACHE}/venv")
+    assert build(system) == (key, True)
+
+
+def test_rebuilt_when_its_interpreter_is_gone() -> None:
+    system = builds(Server(FILES))
+    key, _ = build(system)
+    system.unlink("/usr/bin/python3")
+    assert build(system) == (key, False)
+
+
+def test_without_hashes_none_are_asked_for() -> None:
+    system = builds(Server(FILES))
+    build(system, Lock("flask @ git+https://git.invalid/flask@" + "a" * 40 + "\n", "g", "as in uv.lock"))
+    assert "--require-hashes" not in system.uv[1]
+
+
+def test_what_does_not_import_is_not_taken() -> None:
+    system = builds(Server(FILES))
+    answer = system._answer
+
+    def broken(command: str) -> Any:
+        if " -I -c import" in command:
+            return {"exit": 1, "err": "ModuleNotFoundError: No module named 'uvicorn._compat'"}
+        return answer(command)
+
+    system._answer = broken  # type: ignore[method-assign]
+    with pytest.raises(StepError, match="cannot import what serves the app: gunicorn") as error:
+        build(system)
+    assert error.value.tail == ("ModuleNotFoundError: No module named 'uvicorn._compat'",)
+    assert system.listdir(f"{ROOT}/venvs") == []
+
+
+def test_no_room_is_seen_before_the_build() -> None:
+    system = builds(Server(FILES))
+    system.free = (200 << 20, 1 << 20)
+    with pytest.raises(
+        StepError, match=r"not enough disk space for /srv/hello: 200 MiB free, \d+ MiB needed"
+    ):
+        build(system)
+    assert system.uv == []
+
+
+def test_pip_conf_is_translated() -> None:
+    raw = b"[global]\nindex-url = https://index.invalid/simple\nextra_index_url = https://a.invalid\n  https://b.invalid\n"
+    assert pip_configuration(raw + b"timeout = 60\nfind-links = /w /x\n") == {
+        "UV_DEFAULT_INDEX": "https://index.invalid/simple",
+        "UV_INDEX": "https://a.invalid https://b.invalid",
+        "UV_FIND_LINKS": "/w,/x",
+    }
+    assert (
+        pip_configuration(None)
+        == pip_configuration(b"not [ini")
+        == pip_configuration(b"[install]\nx=1")
+        == {}
+    )

@@ -1,0 +1,315 @@
+"""What can be asked about releases: the table, the state, the log, a command."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from hostwright.remote import events, wire
+from hostwright.remote.conversation import Conversation, Gone
+from hostwright.remote.release import execute, history, logs, status
+from hostwright.remote.release.layout import Layout
+from hostwright.remote.release.listening import Listener
+from hostwright.remote.release.record import fold
+from hostwright.remote.run import StepError
+from hostwright.remote.system import RunCancelled
+from hostwright.testing import FakeSystem
+
+ROOT = "/srv/hello"
+LOG = [
+    {
+        "did": "live",
+        "id": "r1",
+        "t": 100.0,
+        "commit": "c1",
+        "subject": "one",
+        "by": "ann@laptop",
+        "seconds": 3.0,
+    },
+    {
+        "did": "bad",
+        "id": "r2",
+        "t": 200.0,
+        "commit": "c2",
+        "subject": "two",
+        "by": "bob@ci",
+        "why": "it ended",
+    },
+    {
+        "did": "live",
+        "id": "r3",
+        "t": 300.0,
+        "before": "r1",
+        "commit": "c3",
+        "subject": "three",
+        "by": "ann@laptop",
+    },
+    {"did": "failed", "id": "r4", "t": 400.0, "why": "interrupted"},
+]
+LINES = [json.dumps(entry).encode() for entry in LOG]
+
+
+class Controller:
+    """The other end of a conversation."""
+
+    def __init__(self) -> None:
+        self.down, self.sink = os.pipe()
+        self.source, self.up = os.pipe()
+        self.conversation = Conversation(self.source, self.sink)
+
+    def say(self, **message: Any) -> None:
+        os.write(self.up, wire.message(message))
+
+    def heard(self) -> list[events.Event]:
+        os.set_blocking(self.down, False)
+        try:
+            raw = os.read(self.down, 1 << 20)
+        except BlockingIOError:
+            return []
+        return [events.from_wire(found) for line in raw.split(b"\n") if (found := wire.parse_line(line))]
+
+    def close(self) -> None:
+        for handle in (self.down, self.sink, self.source, self.up):
+            try:
+                os.close(handle)
+            except OSError:
+                continue
+
+
+@pytest.fixture
+def controller() -> Any:
+    found = Controller()
+    yield found
+    found.close()
+
+
+def server(**more: Any) -> FakeSystem:
+    folder = f"{ROOT}/releases/r3"
+    about = {
+        "id": "r3", "commit": "c3" * 20, "subject": "three", "properties": ["User=hello", f"WorkingDirectory={folder}/code"],
+        "health": {"path": "/health", "expect": 200, "headers": {}},
+    }  # fmt: skip
+    files = {
+        f"{ROOT}/releases.jsonl": b"\n".join(LINES).decode() + "\n",
+        f"{ROOT}/current": {"link": "releases/r3"},
+        f"{folder}/release.json": json.dumps(about),
+        **{
+            f"{folder}/{part}": ""
+            for part in ("code", "venv/bin/python", "venv/bin/alembic", "gunicorn.conf.py", "env")
+        },
+        "/etc/systemd/system/hello@.service": "",
+        "/proc/net/unix": "",
+    }
+    return FakeSystem(files=files, **more)
+
+
+# -- releases ----------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_releases() -> None:
+    rows = history.table(fold(LINES), "r3", {"r1", "r3", "r2"})
+    assert [(row["id"], row["state"], row["why"]) for row in rows] == [
+        ("r4", "failed", "interrupted"),
+        ("r3", "current", ""),
+        ("r2", "bad", "it ended"),
+        ("r1", "previous", ""),
+    ]
+    assert rows[3] | {} == {
+        "id": "r1", "commit": "c1", "subject": "one", "who": "ann@laptop", "when": 100.0, "seconds": 3.0,
+        "live": 100.0, "state": "previous", "why": "", "present": True,
+    }  # fmt: skip
+
+
+def test_of_what_was_removed_only_the_newest_failures_are_told() -> None:
+    lines = [json.dumps({"did": "bad", "id": f"b{n}", "why": "x"}).encode() for n in range(9)]
+    rows = history.table(fold([*LINES, *lines]), "r3", {"r3"})
+    assert [row["id"] for row in rows] == ["b8", "b7", "b6", "b5", "b4", "r3"]
+
+
+def test_releases_of_an_app_that_was_never_deployed(controller: Controller) -> None:
+    history.query({"app": "hello"}, FakeSystem(), controller.conversation)
+    (answer,) = controller.heard()
+    assert answer == events.Answered({"app": "hello", "releases": []})
+
+
+# -- status ------------------------------------------------------------------------------------------------------
+
+
+SHOWN = "ActiveState=active\nSubState=running\nNRestarts=2\nMemoryCurrent={}\nControlGroup=/system.slice/x\n"
+UNITS = (
+    "hello@r3.socket loaded active running x\nhello@r3.service loaded active running x\n"
+    "hello@r1.service loaded deactivating stop-sigterm x\n"
+)
+
+
+def test_status_of_an_app() -> None:
+    system = server(commands={"systemctl show ...": SHOWN.format(1 << 26), "systemctl list-units ...": UNITS})
+    found = status.app_status(system, Layout("hello"))
+    assert found["provisioned"]
+    assert found["release"] == {
+        "id": "r3",
+        "commit": "c3" * 20,
+        "subject": "three",
+        "since": 300.0,
+        "by": "ann@laptop",
+    }
+    assert found["units"] == {
+        "hello@r3.socket": "active", "hello@r3.service": "active", "hello@r1.service": "deactivating",
+    }  # fmt: skip
+    assert (found["running"], found["restarts"], found["memory_bytes"], found["connections"]) == (
+        True,
+        2,
+        1 << 26,
+        0,
+    )
+    assert found["health"]["ok"] is False
+    assert found["health"]["problem"] == "No such file or directory"
+
+
+def test_memory_without_a_controller_is_the_sum_of_shares() -> None:
+    system = server(
+        commands={"systemctl show ...": SHOWN.format("[not set]"), "systemctl list-units ...": UNITS}
+    )
+    system.put("/sys/fs/cgroup/unified/system.slice/x/cgroup.procs", "11\n12\n13\n")
+    for pid in (11, 12):
+        system.put(f"/proc/{pid}/smaps_rollup", "Rss: 999 kB\nPss:  100 kB\nPss_Anon: 7 kB\n")
+    assert status.app_status(system, Layout("hello"))["memory_bytes"] == 200 * 1024
+
+
+def test_status_before_the_first_deploy() -> None:
+    assert status.app_status(FakeSystem(), Layout("hello")) == {"provisioned": False, "release": None}
+
+
+# -- logs --------------------------------------------------------------------------------------------------------
+
+
+def test_arguments_of_journalctl() -> None:
+    layout = Layout("hello")
+    base = ("--no-pager", "--quiet", "--no-hostname", "--output=short-iso")
+    assert logs.arguments(layout, {"lines": 100}, "r3") == (
+        "journalctl",
+        "--unit=hello@r3.*",
+        *base,
+        "--lines=100",
+    )
+    asked = {"all": True, "since": "-1h; rm -rf /", "grep": "--help", "follow": True, "lines": 0}
+    assert logs.arguments(layout, asked, "r3") == (
+        "journalctl", "--unit=hello@*", *base, "--lines=all", "--since=-1h; rm -rf /", "--grep=--help", "--follow",
+    )  # fmt: skip
+    with pytest.raises(StepError, match="nothing was deployed yet"):
+        logs.arguments(layout, {}, "")
+    with pytest.raises(StepError, match="unknown format 'xml'"):
+        logs.arguments(layout, {"format": "xml"}, "r3")
+
+
+def test_logs_are_sent_line_by_line(controller: Controller) -> None:
+    system = server(commands={"journalctl ...": "one\ntwo\n"})
+    assert logs.query({"app": "hello", "lines": 2}, system, controller.conversation).outcome == "done"
+    assert [(event.source, event.line) for event in controller.heard() if isinstance(event, events.Output)] == [
+        ("hello", "one"), ("hello", "two"),
+    ]  # fmt: skip
+
+
+def test_nothing_that_matches_is_no_failure(controller: Controller) -> None:
+    system = server(commands={"journalctl ...": {"exit": 1}})
+    assert logs.query({"app": "hello", "grep": "x"}, system, controller.conversation).outcome == "done"
+    system = server(commands={"journalctl ...": {"exit": 2, "err": "Failed to parse timestamp: yesterdy"}})
+    with pytest.raises(StepError) as error:
+        logs.query({"app": "hello", "since": "yesterdy"}, system, controller.conversation)
+    assert error.value.tail == ("Failed to parse timestamp: yesterdy",)
+
+
+# -- run ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_in_the_release(controller: Controller) -> None:
+    system = server(commands={"systemd-run ...": {"exit": 3, "out": "at head\n", "err": "careful\n"}})
+    request = {"app": "hello", "run": "7f3a", "argv": ["alembic", "current"]}
+    finished = execute.query(request, system, controller.conversation)
+    assert (finished.outcome, finished.data) == ("done", {"exit_code": 3, "release": "r3"})
+    said = [(event.source, event.line) for event in controller.heard() if isinstance(event, events.Output)]
+    assert said == [("stdout", "at head"), ("stderr", "careful")]
+    (argv,) = system.ran
+    assert argv[-2:] == (f"{ROOT}/releases/r3/venv/bin/alembic", "current")
+    assert "--unit=hostwright-command-hello-7f3a.service" in argv
+    assert "--property=User=hello" in argv
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("./manage.py", f"{ROOT}/releases/r3/code/./manage.py"),
+        ("/bin/true", "/bin/true"),
+        ("printenv", "printenv"),
+    ],
+)
+def test_where_a_program_is_looked_for(controller: Controller, name: str, program: str) -> None:
+    system = server(commands={"systemd-run ...": ""})
+    execute.query({"app": "hello", "run": "1", "argv": [name]}, system, controller.conversation)
+    assert system.ran[0][-1] == program
+
+
+def test_a_release_that_is_not_there(controller: Controller) -> None:
+    with pytest.raises(StepError, match="there is no release r9 on this server"):
+        execute.query(
+            {"app": "hello", "run": "1", "argv": ["x"], "release": "r9"}, server(), controller.conversation
+        )
+
+
+def test_a_command_is_stopped_when_the_controller_has_had_enough(controller: Controller) -> None:
+    system = server(commands={"systemd-run ...": "", "systemctl stop ...": ""})
+    controller.say(control="cancel")
+    with pytest.raises(RunCancelled):
+        execute.query(
+            {"app": "hello", "run": "7f3a", "argv": ["sleep", "9"]}, system, controller.conversation
+        )
+    assert system.ran[-1] == ("systemctl", "stop", "hostwright-command-hello-7f3a.service")
+
+
+# -- listening ---------------------------------------------------------------------------------------------------
+
+
+def test_pings_are_heard_and_change_nothing(controller: Controller) -> None:
+    listener = Listener(controller.conversation)
+    controller.say(control="ping")
+    controller.say(control="ping")
+    assert not listener.cancelled()
+    listener.check()
+
+
+@pytest.mark.parametrize("word", ["cancel", "detach"])
+def test_the_controller_says_enough(controller: Controller, word: str) -> None:
+    listener = Listener(controller.conversation)
+    controller.say(control="ping")
+    controller.say(control=word)
+    assert listener.cancelled()
+    with pytest.raises(RunCancelled):
+        listener.check()
+
+
+def test_the_controller_vanishes(controller: Controller) -> None:
+    listener = Listener(controller.conversation)
+    os.close(controller.up)
+    assert listener.cancelled()
+    with pytest.raises(Gone):
+        listener.check()
+
+
+def test_nobody_reads_the_lines_any_more(controller: Controller) -> None:
+    listener = Listener(controller.conversation)
+    os.close(controller.down)
+    listener.line("x")("lost")
+    listener.line("x")("also lost")
+    assert listener.cancelled()
+    with pytest.raises(Gone):
+        listener.check()
+
+
+def test_silence_is_an_end(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = Listener(controller.conversation)
+    monkeypatch.setattr("hostwright.remote.release.listening.SILENCE", -1.0)
+    assert listener.cancelled()
+    assert listener.gone
