@@ -1,25 +1,25 @@
 """Every error a user can meet, in one tree. Each says what happened, where, the evidence, and what to do next.
 
-    HostwrightError                 1
-    |-- UsageError                  2   a flag or a name that makes no sense
-    |   |-- InventoryError          2   problems in inventory.yaml, all of them at once
-    |   `-- RenderError             2   a template that does not render
-    |-- TransportError              3   the server could not be reached or spoken to
-    |   |-- HostNotFound            3   the name does not resolve
-    |   |-- HostUnreachable         3   refused, timed out, no route
-    |   |-- AuthenticationFailed    3
-    |   |-- HostKeyMismatch         3
-    |   |-- SudoFailed              3   needs a password, wrong password, not allowed
-    |   |-- UnsupportedServer       3   no Python that can be had, not Debian or Ubuntu, no systemd
-    |   |-- ProtocolError           3   noise instead of our frames, another protocol version
-    |   `-- ConnectionLost          3   the work goes on at the server
-    |-- SourceError                 1   git says no: uncommitted changes, unknown ref, unsupported repository
-    |-- RunFailed                   1   something failed on the server; the report has the details
-    |-- Busy                        5   another run holds the host
-    |-- GateRefused                 6   the release was not healthy; the old one keeps serving
-    |-- Cancelled                 130   stopped by the user at a safe point
-    `-- SandboxError                1
-        `-- SandboxUnavailable      1   this machine cannot run throw-away servers
+HostwrightError                 1
+|-- UsageError                  2   a flag or a name that makes no sense
+|   |-- InventoryError          2   problems in inventory.yaml, all of them at once
+|   `-- RenderError             2   a template that does not render
+|-- TransportError              3   the server could not be reached or spoken to
+|   |-- HostNotFound            3   the name does not resolve
+|   |-- HostUnreachable         3   refused, timed out, no route
+|   |-- AuthenticationFailed    3
+|   |-- HostKeyMismatch         3
+|   |-- SudoFailed              3   needs a password, wrong password, not allowed
+|   |-- UnsupportedServer       3   no Python that can be had, not Debian or Ubuntu, no systemd
+|   |-- ProtocolError           3   noise instead of our frames, another protocol version
+|   `-- ConnectionLost          3   the work goes on at the server
+|-- SourceError                 1   git says no: uncommitted changes, unknown ref, unsupported repository
+|-- RunFailed                   1   something failed on the server; the report has the details
+|-- Busy                        5   another run holds the host
+|-- GateRefused                 6   the release was not healthy; the old one keeps serving
+|-- Cancelled                 130   stopped by the user at a safe point
+`-- SandboxError                1
+    `-- SandboxUnavailable      1   this machine cannot run throw-away servers
 """
 
 from __future__ import annotations

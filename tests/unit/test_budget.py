@@ -1,4 +1,4 @@
-"""What travels: the agent once a version, the request on every run. Bytes are budgeted because they cost round trips."""
+"""What travels: the agent once a version, the request on every run. Bytes are budgeted: they cost round trips."""
 
 from __future__ import annotations
 
