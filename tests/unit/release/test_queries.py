@@ -89,7 +89,7 @@ def controller() -> Any:
 def server(**more: Any) -> FakeSystem:
     folder = f"{ROOT}/releases/r3"
     about = {
-        "id": "r3", "commit": "c3" * 20, "subject": "three", "properties": ["User=hello", f"WorkingDirectory={folder}/code"],
+        "id": "r3", "commit": "c3" * 20, "subject": "three", "properties": ["User=hello", "UMask=0027"],
         "health": {"path": "/health", "expect": 200, "headers": {}},
     }  # fmt: skip
     files = {

@@ -179,8 +179,13 @@ def test_what_is_asked_of_a_host(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("domains", "name"),
-    [("[shop.test, www.shop.test]", "shop.test"), ('["*.shop.test", a.test]', "a.test"), ('["*.shop.test"]', "health.shop.test"), ("[]", "203.0.113.10")],
-)  # fmt: skip
+    [
+        ("[shop.test, www.shop.test]", "shop.test"),
+        ('["*.shop.test", a.test]', "a.test"),
+        ('["*.shop.test"]', "health.shop.test"),
+        ("[]", "203.0.113.10"),
+    ],
+)
 def test_the_gate_asks_as_nginx_would(tmp_path: Path, domains: str, name: str) -> None:
     app, host = app_and_host(tmp_path, f"    domains: {domains}\n")
     found = health(app, host)
@@ -232,9 +237,9 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """`systemd-analyze verify` on instances whose programs exist."""
     app, host = app_and_host(tmp_path)
     for name, text in units(app_resources(app, host, renderer(tmp_path))).items():
-        text = re.sub(r"ExecStart=/srv\S+", f"ExecStart={sys.executable}", text)
-        text = text.replace("User=hello", "User=root").replace("Group=hello", "Group=root")
-        (tmp_path / name.replace("@.", "@r1.")).write_text(text)
+        here = re.sub(r"ExecStart=/srv\S+", f"ExecStart={sys.executable}", text)
+        here = here.replace("User=hello", "User=root").replace("Group=hello", "Group=root")
+        (tmp_path / name.replace("@.", "@r1.")).write_text(here)
     paths = sorted(str(path) for path in tmp_path.glob("hello*"))
     assert len(paths) == 3
     done = subprocess.run(
