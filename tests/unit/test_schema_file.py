@@ -10,4 +10,6 @@ from hostwright.inventory import json_schema
 
 def test_the_committed_schema_is_current() -> None:
     committed = Path(__file__).parents[2] / "inventory.schema.json"
-    assert json.loads(committed.read_text()) == json_schema(), "inv inventory.schema --out inventory.schema.json"
+    assert json.loads(committed.read_text()) == json_schema(), (
+        "inv inventory.schema --out inventory.schema.json"
+    )
