@@ -14,12 +14,11 @@ HostwrightError                 1
 |   |-- ProtocolError           3   noise instead of our frames, another protocol version
 |   `-- ConnectionLost          3   the work goes on at the server
 |-- SourceError                 1   git says no: uncommitted changes, unknown ref, unsupported repository
-|-- RunFailed                   1   something failed on the server; the report has the details
-|-- Busy                        5   another run holds the host
-|-- GateRefused                 6   the release was not healthy; the old one keeps serving
-|-- Cancelled                 130   stopped by the user at a safe point
 `-- SandboxError                1
     `-- SandboxUnavailable      1   this machine cannot run throw-away servers
+
+How a run on a server ended (failed 1, busy 5, refused by the health gate 6, cancelled 130) is no error here but
+its last event, RunFinished; report/monitor.py knows the exit codes.
 """
 
 from __future__ import annotations
@@ -115,28 +114,6 @@ class ConnectionLost(TransportError):
 
 class SourceError(HostwrightError):
     """The app's source cannot be deployed as asked."""
-
-
-class RunFailed(HostwrightError):
-    """Something failed on a server; the report has said what."""
-
-
-class Busy(HostwrightError):
-    """Another run held the host for longer than we were willing to wait."""
-
-    exit_code = 5
-
-
-class GateRefused(HostwrightError):
-    """The health gate refused the release; the old one keeps serving."""
-
-    exit_code = 6
-
-
-class Cancelled(HostwrightError):
-    """Stopped by the user at a safe point."""
-
-    exit_code = 130
 
 
 class SandboxError(HostwrightError):

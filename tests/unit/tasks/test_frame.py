@@ -14,9 +14,6 @@ CASES = [
     (errors.InventoryError(["inventory.yaml:1:1  x"]), 2),
     (errors.HostNotFound("x"), 3),
     (errors.SourceError("x"), 1),
-    (errors.Busy("x"), 5),
-    (errors.GateRefused("x"), 6),
-    (errors.Cancelled("x"), 130),
     (KeyboardInterrupt(), 130),
     (RuntimeError("surprise"), 1),
 ]
