@@ -57,7 +57,7 @@ class Dialogue:
                 self._channel.send(agent().frame())
                 continue
             if isinstance(event, events.Hello):
-                self._greet(event)
+                self._greet(event, needs_systemd=not request.get("inline"))
             if isinstance(event, events.Attached):
                 replaying = True
             self._on_event(event)
@@ -76,7 +76,7 @@ class Dialogue:
         except ValueError as error:
             raise ProtocolError(f"the agent said something unknown: {error}", host=self._host) from error
 
-    def _greet(self, hello: events.Hello) -> None:
+    def _greet(self, hello: events.Hello, *, needs_systemd: bool) -> None:
         self._greeted = True
         if hello.protocol != wire.PROTOCOL:
             raise ProtocolError(
@@ -87,6 +87,12 @@ class Dialogue:
         if not {system, *like.split()} & {"debian", "ubuntu"}:
             raise UnsupportedServer(
                 f"this is {hello.facts.get('os_name')}; Hostwright manages Debian and Ubuntu", host=self._host
+            )
+        if needs_systemd and not hello.facts.get("systemd", True):
+            raise UnsupportedServer(
+                "systemd does not run on this server",
+                host=self._host,
+                hint="A container that starts something else as its first process cannot be managed.",
             )
 
     def _ended(self) -> Exception:

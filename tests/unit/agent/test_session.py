@@ -237,12 +237,15 @@ def test_cancel_from_elsewhere(machine: Machine) -> None:
 
     channel, heard, thread = start(machine, machine.request(slow(machine, 1), file(machine)))
     until(lambda: saw(heard, "output", line="working"))
-    asked = machine.hold(request("cancel", "p", "cancel"))
+    asked = machine.hold(request("cancel", "p", "cancel", inline=True))
     assert "was asked to stop at its next safe point" in last(asked).message
     thread.join()
     channel.close()
     assert heard[-1]["outcome"] == "cancelled"
-    assert last(machine.hold(request("cancel", "p", "cancel"))).message == "nothing is running on this server"
+    assert (
+        last(machine.hold(request("cancel", "p", "cancel", inline=True))).message
+        == "nothing is running on this server"
+    )
 
 
 def test_worker_that_dies_is_said_to_be_lost(machine: Machine) -> None:

@@ -130,3 +130,9 @@ def test_which_systems_are_managed(id: str, like: str, fine: bool) -> None:
     error = failed(script)
     assert isinstance(error, UnsupportedServer)
     assert str(error) == "web1  this is Fedora; Hostwright manages Debian and Ubuntu"
+
+
+def test_a_server_without_systemd() -> None:
+    error = failed(Script(events.Hello(wire.PROTOCOL, "abc", {**DEBIAN, "systemd": False})))
+    assert isinstance(error, UnsupportedServer)
+    assert "systemd does not run on this server" in str(error)
