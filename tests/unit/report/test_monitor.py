@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hostwright.errors import AuthenticationFailed, Cancelled, HostUnreachable, HostwrightError, UsageError
+from hostwright.errors import AuthenticationFailed, HostUnreachable, HostwrightError, UsageError
 from hostwright.remote import events
 from hostwright.report import Report
 from hostwright.report.demo import SCENES, started
@@ -53,7 +53,6 @@ FAILED = events.ResourceFailed(
         ([started(apply=False), CHANGED, FAILED, finished("failed")], 1),
         ([HostUnreachable("timed out")], 3),
         ([finished(), HostUnreachable("the new login does not work")], 3),
-        ([Cancelled("stopped")], 130),
         ([UsageError("what?")], 2),
         ([HostwrightError("a bug")], 1),
     ],
