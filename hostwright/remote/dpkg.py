@@ -74,6 +74,27 @@ def _word(selection: str, status: str) -> Optional[str]:
     return status
 
 
+def conffile(system: System, path: str) -> Optional[tuple[bool, str]]:
+    """Of a configuration file that came with a package: is that installed, and the MD5 of the file it brought.
+
+    None when no package knows the file. See deb-conffiles(5); a package that was removed still has its own.
+    """
+    data = b"\n" + (system.read(STATUS) or b"")
+    line, found, at = b"\n " + path.encode() + b" ", None, 0
+    while True:
+        at = data.find(line, at)
+        if at < 0:
+            return found
+        at += len(line)
+        end = data.find(b"\n\n", at)
+        paragraph = data[data.rfind(b"\n\n", 0, at) + 1 : end if end >= 0 else len(data)]
+        status = _field(paragraph, b"Status").split()
+        digest = data[at : data.find(b"\n", at)].split(b" ")[0].decode("ascii", "replace")
+        installed = len(status) == 3 and status[2] not in ("not-installed", "config-files")
+        if installed or found is None:
+            found = (installed, digest)
+
+
 def interrupted(system: System) -> bool:
     """Did dpkg stop in the middle? Only true when nobody holds its lock, else it is at work."""
     if any(name.isdigit() for name in system.listdir(UPDATES)):

@@ -5,19 +5,26 @@ from __future__ import annotations
 from . import events
 from .catalog import Catalog
 from .converge import Converge
-from .records import Records
+from .records import Conflict, Records
 from .run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping, Optional
+    from typing import Optional
 
-    from .run import Emit
+    from .run import Emit, Request
     from .system import System
 
+# not ours yet: we meet this server for the first time, or a first run did not get so far
+CONF = "file:/etc/nginx/nginx.conf"
 
-def plan(request: Mapping[str, Any], system: System, emit: Emit) -> Optional[events.RunFinished]:
-    """Read everything once. A check ends here, and so does a run that finds nothing to do."""
+
+def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFinished]:
+    """Read everything once. A check ends here, and so does a run that finds nothing to do.
+
+    Raises:
+        Conflict: this project may not have here what it wants, or the server's own things are in the way.
+    """
     heard: list[events.Event] = []
     check = not request["apply"]
     run = Run(emit if check else heard.append, lambda: False)
@@ -34,12 +41,12 @@ def plan(request: Mapping[str, Any], system: System, emit: Emit) -> Optional[eve
             len(catalog.resources),
         )
     )
-    for app in records.orphans(catalog):
-        run.emit(
-            events.Noticed(
-                "the app %s is on this server and no longer in the inventory; it was left alone" % app
-            )
-        )
+    try:
+        catalog = _look_around(request, catalog, records, system, run)
+    except Conflict:
+        for event in heard:
+            emit(event)
+        raise
     converge = Converge(catalog, system, records, run, apply=False, show_diff=bool(request.get("diff")))
     finished = converge.converge()
     if check:
@@ -51,15 +58,29 @@ def plan(request: Mapping[str, Any], system: System, emit: Emit) -> Optional[eve
     return finished
 
 
-def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinished:
-    """Apply the catalog."""
+def job(request: Request, system: System, run: Run) -> events.RunFinished:
+    """Apply the catalog.
+
+    Raises:
+        Conflict: as in `plan`; the server may have changed since.
+    """
     records = Records(system, request["paths"]["state"], request["project"])
     catalog = records.admit(Catalog.from_wire(request["catalog"]))
+    catalog = _look_around(request, catalog, records, system, run)
+    records.claim_apps(catalog)
+    return Converge(catalog, system, records, run, apply=True, show_diff=bool(request.get("diff"))).converge()
+
+
+def _look_around(request: Request, catalog: Catalog, records: Records, system: System, run: Run) -> Catalog:
+    """Tell what is on the server besides the catalog; at first contact that may be in the way."""
     for app in records.orphans(catalog):
         run.emit(
             events.Noticed(
                 "the app %s is on this server and no longer in the inventory; it was left alone" % app
             )
         )
-    records.claim_apps(catalog)
-    return Converge(catalog, system, records, run, apply=True, show_diff=bool(request.get("diff"))).converge()
+    if CONF in records.owned or not any(resource.id == CONF for resource in catalog.resources):
+        return catalog
+    from .brownfield import meet
+
+    return meet(catalog, system, run, adopt=bool(request.get("adopt")), check=not request["apply"])

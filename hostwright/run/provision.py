@@ -24,6 +24,7 @@ def provision(
     apply: bool,
     diff: bool,
     wait: float,
+    adopt: bool = False,
 ) -> Report:
     """Converge each host, or tell what would change.
 
@@ -45,6 +46,7 @@ def provision(
             apply=apply,
             diff=diff,
             wait=wait,
+            adopt=adopt,
             total=len(wanted.resources),
             catalog=wanted.to_wire(),
             secrets=[],

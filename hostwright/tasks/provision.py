@@ -10,7 +10,10 @@ from invoke.tasks import task
 from hostwright.tasks.frame import end, flags
 from hostwright.tasks.session import Session
 
-FLAGS = flags("host", "inventory", "identity", "check", "diff", "json", "wait", "debug")
+FLAGS = flags(
+    *("host", "inventory", "identity", "check", "diff", "json", "wait", "debug"),
+    adopt="At first contact: go on where something of the server's own is in the way; it is kept.",
+)
 
 
 @task(auto_shortflags=False, iterable=["host"], help=FLAGS)
@@ -21,6 +24,7 @@ def provision(
     identity: str | None = None,
     check: bool = False,
     diff: bool = False,
+    adopt: bool = False,
     json: bool = False,
     wait: str = "60",
     debug: bool = False,
@@ -40,6 +44,7 @@ def provision(
             apply=not check,
             diff=diff,
             wait=session.wait(wait),
+            adopt=adopt,
         )
         session.finish(report, then="Ready. Next: inv deploy" if not check else "")
 

@@ -19,6 +19,7 @@ KINDS = {
     "upgrade": ("packages", "Upgrade"),
     "file": ("file", "File"),
     "directory": ("directory", "Directory"),
+    "set_aside": ("set_aside", "SetAside"),
     "symlink": ("symlink", "Symlink"),
     "user": ("user", "User"),
     "group": ("group", "Group"),

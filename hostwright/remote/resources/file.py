@@ -115,7 +115,8 @@ class File(Resource):
         new, old = self._wanted(system), system.read(self.name)
         before = Before(system, self.name)
         if old is not None and old != new and context.recorded.get("content") != self._digest(system, old):
-            context.notice("the file that was there is kept as %s" % self._back_up(system, old))
+            kept = back_up(system, self.name, old, self._digest(system, old))
+            context.notice("the file that was there is kept as %s" % kept)
         folder = os.path.dirname(self.name)
         if not system.exists(folder):
             system.mkdir(folder)
@@ -136,16 +137,6 @@ class File(Resource):
             before.restore()
             raise
 
-    def _back_up(self, system: System, old: bytes) -> str:
-        path = "%s%s.%s" % (BACKUPS, self.name, self._digest(system, old))
-        if system.stat(path) is None:
-            if system.stat(BACKUPS) is None:
-                system.mkdir(BACKUPS, mode=0o700)
-            if system.stat(os.path.dirname(path)) is None:
-                system.mkdir(os.path.dirname(path))
-            system.write_atomic(path, old, mode=0o600)
-        return path
-
     def content_diff(self, system: System) -> list[str]:
         old = system.read(self.name)
         new = self._wanted(system)
@@ -158,6 +149,18 @@ class File(Resource):
         before = (old or b"").decode("utf-8", "replace").splitlines()
         lines = unified_diff(before, new.decode().splitlines(), "on the server", "wanted", lineterm="", n=2)
         return list(lines)[2:500]
+
+
+def back_up(system: System, path: str, content: bytes, digest: str) -> str:
+    """Keep what was at a path; returns where. `digest` is a short name for the content."""
+    kept = "%s%s.%s" % (BACKUPS, path, digest)
+    if system.stat(kept) is None:
+        if system.stat(BACKUPS) is None:
+            system.mkdir(BACKUPS, mode=0o700)
+        if system.stat(os.path.dirname(kept)) is None:
+            system.mkdir(os.path.dirname(kept))
+        system.write_atomic(kept, content, mode=0o600)
+    return kept
 
 
 class Before:
