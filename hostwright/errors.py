@@ -13,6 +13,7 @@ HostwrightError                 1
 |   |-- UnsupportedServer       3   no Python that can be had, not Debian or Ubuntu, no systemd
 |   |-- ProtocolError           3   noise instead of our frames, another protocol version
 |   `-- ConnectionLost          3   the work goes on at the server
+|-- Cancelled                 130   Ctrl-C before anything was begun, or a second one
 |-- SourceError                 1   git says no: uncommitted changes, unknown ref, unsupported repository
 `-- SandboxError                1
     `-- SandboxUnavailable      1   this machine cannot run throw-away servers
@@ -114,6 +115,12 @@ class ConnectionLost(TransportError):
 
 class SourceError(HostwrightError):
     """The app's source cannot be deployed as asked."""
+
+
+class Cancelled(HostwrightError):
+    """The user does not want it any more, or not to watch it any more."""
+
+    exit_code = 130
 
 
 class SandboxError(HostwrightError):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hostwright.errors import HostwrightError, TransportError
+from hostwright.errors import Cancelled, HostwrightError, TransportError
 from hostwright.inventory import Host
 from hostwright.remote import events, wire
 from hostwright.report import Output, Report
 from hostwright.run.dialogue import Dialogue
+from hostwright.run.interrupts import Interrupts
 from hostwright.transport.base import Channel, PythonMissing, Transport
 from hostwright.transport.bundle import agent
 
@@ -32,12 +34,44 @@ class Worker:
     host: Host
     channel: Channel | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
-    finished: events.RunFinished | None = None
+    begun: bool = False
+    greeted: bool = False
+    stop: bool = False
+    over: bool = False
+
+    def begin(self, channel: Channel) -> None:
+        """From here on the server may be doing something.
+
+        Raises:
+            Cancelled: the user did not want that any more.
+        """
+        with self.lock:
+            if self.stop:
+                raise Cancelled("stopped before anything was started")
+            self.begun, self.channel = True, channel
+
+    def hear(self, event: events.Event) -> None:
+        """The agent's first word: from now on it understands ours."""
+        if isinstance(event, events.Hello):
+            self.greeted = True
+            if self.stop:
+                self.control("cancel")
+
+    def end(self) -> None:
+        """Nobody listens on the channel any more."""
+        with self.lock:
+            self.channel, self.greeted = None, False
+
+    def refuse(self) -> bool:
+        """Begin nothing, or stop as soon as the agent listens; False where nothing is going on."""
+        with self.lock:
+            self.stop = True
+            return self.begun and not self.over
 
     def control(self, word: str) -> None:
-        """Say `ping`, `cancel` or `detach` to the agent; the thread sees for itself when that fails."""
+        """Say `ping` or `cancel` to the agent; the thread sees for itself when that fails."""
         with self.lock:
-            if self.channel is None or self.finished is not None:
+            if self.channel is None or not self.greeted:
                 return
             try:
                 self.channel.send(wire.message({"control": word}))
@@ -53,17 +87,24 @@ class Fleet:
         output: what the user sees.
         hosts: in the order of the inventory.
         forward_agent: the agents may use this machine's ssh agent (for git over ssh).
+        lasting: what was begun goes on without us, so the first Ctrl-C asks it to stop and the second leaves it.
     """
 
     def __init__(
-        self, hosts: Sequence[Host], connect: Connect, output: Output, *, forward_agent: bool = False
+        self,
+        hosts: Sequence[Host],
+        connect: Connect,
+        output: Output,
+        *,
+        forward_agent: bool = False,
+        lasting: bool = True,
     ) -> None:
         self.hosts = tuple(hosts)
         self._connect = connect
         self._output = output
         self._forward_agent = forward_agent
+        self._lasting = lasting
         self._messages: queue.Queue[Message] = queue.Queue()
-        self._interrupts = 0
 
     def run(
         self,
@@ -80,29 +121,36 @@ class Fleet:
             answer: frames for an agent's question.
             on_missing_python: called when the server has no Python; True when it has one now.
             report: goes on counting in this one.
+
+        Raises:
+            Cancelled: Ctrl-C before anything was begun, or a second one.
         """
         report = report or Report()
         workers = [Worker(host) for host in self.hosts]
-        for worker in workers:
-            threading.Thread(
-                target=self._serve, args=(worker, request_for, answer, on_missing_python), daemon=True
-            ).start()
-        left = len(workers)
-        ticks = 0.0
+        with Interrupts() as interrupts:
+            for worker in workers:
+                threading.Thread(
+                    target=self._serve, args=(worker, request_for, answer, on_missing_python), daemon=True
+                ).start()
+            self._listen(workers, report, interrupts)
+        return report
+
+    def _listen(self, workers: Sequence[Worker], report: Report, interrupts: Interrupts) -> None:
+        """Show what the threads say until the last one is done; hear Ctrl-C meanwhile."""
+        left, heeded = len(workers), 0
+        pinged = time.monotonic()
         while left:
+            if interrupts.count > heeded:
+                heeded += 1
+                self._interrupted(workers, heeded)
+            if time.monotonic() - pinged >= PING:
+                pinged = time.monotonic()
+                self._control(workers, "ping")
             try:
                 host, message = self._messages.get(timeout=0.1)
             except queue.Empty:
-                ticks += 0.1
-                if ticks >= PING:
-                    ticks = 0.0
-                    self._control(workers, "ping")
-                continue
-            except KeyboardInterrupt:
-                self._interrupted(workers)
                 continue
             left -= self._show(report, host, message)
-        return report
 
     def _show(self, report: Report, host: str, message: events.Event | HostwrightError | None) -> int:
         """Fold a message into the report and show it; 1 when the host's thread is done."""
@@ -118,22 +166,34 @@ class Fleet:
 
     # -- Ctrl-C --------------------------------------------------------------------------------------------
 
-    def _interrupted(self, workers: Sequence[Worker]) -> None:
-        self._interrupts += 1
-        names = ", ".join(worker.host.name for worker in workers if worker.finished is None)
-        if self._interrupts == 1:
+    def _interrupted(self, workers: Sequence[Worker], count: int) -> None:
+        names = ", ".join([worker.host.name for worker in workers if worker.refuse()])
+        if not names:
+            raise Cancelled("Stopped before anything was started.")
+        if count == 1:
+            self._control(workers, "cancel")
+        if not self._lasting:
+            if count > 1:
+                raise Cancelled("Stopped.")
+        elif count == 1:
             self._output.notice(
                 f"Cancelling on {names}: stopping at the next safe point. "
-                "Press Ctrl-C again to leave it running without watching."
+                "Press Ctrl-C again to leave it to itself."
             )
-            self._control(workers, "cancel")
-            return
-        self._control(workers, "detach")
-        raise KeyboardInterrupt
+        else:
+            raise Cancelled(
+                f"Not watching {names} any more: the run there goes on to its next safe point and stops.",
+                hint="The same command attaches to it, shows what it did, and goes on from there.",
+            )
 
     def _control(self, workers: Sequence[Worker], word: str) -> None:
-        for worker in workers:
-            worker.control(word)
+        """Say a word to every agent; in a thread, because a channel that is sending a commit is busy."""
+
+        def say() -> None:
+            for worker in workers:
+                worker.control(word)
+
+        threading.Thread(target=say, daemon=True).start()
 
     # -- one host's thread -----------------------------------------------------------------------------------
 
@@ -147,6 +207,7 @@ class Fleet:
         host = worker.host
 
         def emit(event: events.Event) -> None:
+            worker.hear(event)
             self._messages.put((host.name, event))
 
         try:
@@ -165,6 +226,7 @@ class Fleet:
             problem.__cause__ = error
             self._messages.put((host.name, problem))
         finally:
+            worker.over = True
             self._messages.put((host.name, None))
 
     def _speak(
@@ -179,16 +241,14 @@ class Fleet:
         host = worker.host
         for attempt in (1, 2):
             channel = transport.open(agent().argv(), forward_agent=self._forward_agent)
-            with worker.lock:
-                worker.channel = channel
             try:
+                worker.begin(channel)
                 reply = (lambda event: answer(host, event)) if answer else None
-                worker.finished = Dialogue(channel, host.name, emit, reply).hold(request)
+                Dialogue(channel, host.name, emit, reply).hold(request)
                 return
             except PythonMissing:
                 if attempt == 2 or on_missing_python is None or not on_missing_python(host, transport):
                     raise
             finally:
-                with worker.lock:
-                    worker.channel = None
+                worker.end()
                 channel.close()

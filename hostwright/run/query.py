@@ -76,6 +76,6 @@ def query(
         answers: where answers, lines and words go.
         fields: what the action needs, by host.
     """
-    return Fleet(hosts, logins.connect, answers).run(
+    return Fleet(hosts, logins.connect, answers, lasting=False).run(
         lambda host, _: request(action, project, action, apply=False, **fields(host))
     )
