@@ -46,6 +46,8 @@ def provision(
             wait=session.wait(wait),
             adopt=adopt,
         )
+        if not check and report.exit_code == 0:
+            session.remember(hosts)
         session.finish(report, then="Ready. Next: inv deploy" if not check else "")
 
 

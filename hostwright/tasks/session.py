@@ -86,13 +86,34 @@ class Session:
         """
         from hostwright.inventory import select_hosts
 
-        found = select_hosts(self.inventory, tuple(spec or ()), purpose=purpose, app=app)
+        found = [] if spec or self.inventory.hosts or purpose == "provision" else self._remembered(app)
+        found = found or select_hosts(self.inventory, tuple(spec or ()), purpose=purpose, app=app)
         if self._identity:
             path = Path(self._identity).expanduser()
             if not path.is_file():
                 raise UsageError(f"--identity: there is no file {path}")
             found = [host.model_copy(update={"identity_file": path.absolute()}) for host in found]
         return found
+
+    def _remembered(self, app: str | None) -> list[Host]:
+        """Where this project was provisioned last, when its inventory names no hosts."""
+        from hostwright.run.remembered import recall
+
+        found = [host for host in recall(self.inventory, os.environ) if app is None or app in host.apps]
+        if found and not self.as_json:
+            names = ", ".join(f"{host.user}@{host.name}" for host in found)
+            print(
+                f"using {names}, provisioned last; put it under hosts: in {self.inventory.path.name}",
+                file=sys.stderr,
+            )
+        return found
+
+    def remember(self, hosts: Sequence[Host]) -> None:
+        """These servers are provisioned; the next command finds them although the inventory has no hosts."""
+        from hostwright.run.remembered import remember
+
+        if not self.inventory.hosts:
+            remember(self.inventory, hosts, os.environ)
 
     def app(self, name: str | None) -> App:
         """The app a user named, or the only one.

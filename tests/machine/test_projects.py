@@ -68,7 +68,7 @@ def test_a_foreign_repository(tmp_path: Path, fresh_server: FreshServer, install
     shop.commit("init")
     to = ("--host", f"ubuntu@{server.address}", "--identity", str(server.identity_file))
     shop.inv("provision", *to)
-    shop.inv("deploy", *to)
+    shop.inv("deploy")  # where it was provisioned is remembered
     assert shop.curl("/") == (200, "a foreign app")
     assert re.search(r"0 changed", shop.inv("provision", *to).out)
     assert "0 do not" in shop.inv("verify", *to).out
