@@ -92,8 +92,11 @@ class Apt:
             self._update()
         self._run("install", "--no-install-recommends", "--", *packages)
 
-    def upgrade(self) -> None:
+    def upgrade(self) -> int:
         """Bring installed packages up to date; new ones may come with them, none is removed.
+
+        Returns:
+            How many there were.
 
         Raises:
             Failed, CommandFailed, RunCancelled: as `install`; also when no list could be fetched.
@@ -102,14 +105,14 @@ class Apt:
         self._update()
         if self._last_update and not _some_fetched(self._last_update):
             raise unreachable(self._last_update)
-        self._run("upgrade", "--with-new-pkgs")
+        return upgraded(self._run("upgrade", "--with-new-pkgs"))
 
-    def _run(self, *arguments: str) -> None:
+    def _run(self, *arguments: str) -> Result:
         argv = ("apt-get", *OPTIONS, *arguments)
         while True:
             result = self._call(argv, INSTALL_DEADLINE)
             if result.ok:
-                return
+                return result
             trouble = diagnose(result)
             if trouble.kind == LOCKED:
                 self._wait(after_lost_race=True)
@@ -248,6 +251,12 @@ class Waiting:
             self._say("%s, %d s" % (what, self.seconds))
             self._next = self.seconds + SPEAK_EVERY
         self._system.sleep(POLL)
+
+
+def upgraded(result: Result) -> int:
+    """The number in "3 upgraded, 1 newly installed, 0 to remove and 0 not upgraded."."""
+    counts = [line.split(" ", 1)[0] for line in result.out.splitlines() if " upgraded, " in line]
+    return int(counts[-1]) if counts and counts[-1].isdigit() else 0
 
 
 def _some_fetched(result: Result) -> bool:

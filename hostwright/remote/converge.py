@@ -96,9 +96,10 @@ class Converge:
                 self.run.emit(events.ResourceUnchanged(resource.id, resource.title))
                 return
             lines = resource.content_diff(self.system) if self.show_diff else []
+            context = Context(self.run.output(resource.id), self.records.state_of(resource.id), self._notice)
             if self.apply:
                 self.run.emit(events.ResourceStarted(resource.id, resource.title))
-                self._act(resource, changes)
+                self._act(resource, changes, context)
             else:
                 for name in resource.notify:
                     self.would_notify.setdefault(name, []).append(resource.id)
@@ -115,17 +116,23 @@ class Converge:
         self._count("changed")
         self.run.emit(
             events.ResourceChanged(
-                resource.id, resource.title, [c.to_wire() for c in changes], time.monotonic() - start, lines
+                resource.id,
+                resource.title,
+                [c.to_wire() for c in changes],
+                time.monotonic() - start,
+                lines,
+                context.note,
             )
         )
+        if context.kept:
+            self._notice("the file that was there is kept as %s" % context.kept)
 
-    def _act(self, resource: Resource, changes: list[Change]) -> None:
+    def _act(self, resource: Resource, changes: list[Change], context: Context) -> None:
         """Record what must be reloaded, change, and look again whether it held."""
         for name in resource.notify:
             handler = self.catalog.handler(name)
             if handler:
                 self.records.add_pending(handler, resource.id)
-        context = Context(self.run.output(resource.id), self.records.state_of(resource.id), self._notice)
         resource.apply(self.system, changes, context)
         desired = resource.desired(self.system)
         left = diff(desired, resource.read(self.system))

@@ -34,15 +34,21 @@ class Context:
     Args:
         say: takes one line of output for people.
         recorded: the state we left last time, by attribute; empty when the thing was not ours until now.
-        notice: takes what people must not miss, such as where a backup lies; `say` when nothing else is given.
+        notice: takes what people must not miss while it happens, such as what is waited for; else `say`.
+
+    Attributes:
+        kept: where the old content lies, if there was one that was not ours.
+        note: what happened, in a few words, where the changes do not say it.
     """
 
-    __slots__ = ("notice", "recorded", "say")
+    __slots__ = ("kept", "note", "notice", "recorded", "say")
 
     def __init__(self, say: Say, recorded: State, notice: Optional[Say] = None) -> None:
         self.say = say
         self.recorded = recorded
         self.notice = notice or say
+        self.kept = ""
+        self.note = ""
 
 
 class Failed(Exception):

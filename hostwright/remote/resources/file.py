@@ -115,8 +115,7 @@ class File(Resource):
         new, old = self._wanted(system), system.read(self.name)
         before = Before(system, self.name)
         if old is not None and old != new and context.recorded.get("content") != self._digest(system, old):
-            kept = back_up(system, self.name, old, self._digest(system, old))
-            context.notice("the file that was there is kept as %s" % kept)
+            context.kept = back_up(system, self.name, old, self._digest(system, old))
         folder = os.path.dirname(self.name)
         if not system.exists(folder):
             system.mkdir(folder)

@@ -100,7 +100,8 @@ class Upgrade(Resource):
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
         from ..apt import Apt
 
-        Apt(system, context.say, context.notice, self.lock_timeout).upgrade()
+        apt = Apt(system, context.say, context.notice, self.lock_timeout)
+        context.note = "%d updated" % apt.upgrade()
         folder = STAMP.rpartition("/")[0]
         if system.stat(folder) is None:
             system.mkdir(folder, mode=0o700)

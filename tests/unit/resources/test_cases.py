@@ -30,7 +30,10 @@ from hostwright.testing import FakeSystem
 
 FOLDER = Path(__file__).parents[2] / "cases"
 CASES = sorted(path for kind in KINDS for path in (FOLDER / kind).glob("*.json"))
-KEYS = {"args", "system", "recorded", "changes", "looked", "ran", "said", "after", "failed", "unknown"}
+KEYS = {
+    *("args", "system", "recorded", "changes", "looked", "ran", "said", "kept", "note"),
+    *("after", "failed", "unknown"),
+}
 ABBREVIATIONS = {"$APT": " ".join(("apt-get", *apt.OPTIONS)), "$PIP": " ".join(("-m pip install", *PIP))}
 
 
@@ -68,6 +71,7 @@ class Outcome:
     def __init__(self, resource: Resource, system: FakeSystem, recorded: dict[str, Any]) -> None:
         self.changes: list[Change] = []
         self.said: list[str] = []
+        self.kept = self.note = ""
         self.looked: int | None = None
         self.failed: Failed | CommandFailed | None = None
         self.unknown: str | None = None
@@ -75,7 +79,9 @@ class Outcome:
             self.changes = diff(resource.desired(system), resource.read(system))
             self.looked = len(system.ran)
             if self.changes:
-                resource.apply(system, self.changes, Context(self.said.append, recorded))
+                context = Context(self.said.append, recorded)
+                resource.apply(system, self.changes, context)
+                self.kept, self.note = context.kept, context.note
         except Unknown as unknown:
             self.unknown = unknown.until
         except (Failed, CommandFailed) as error:
@@ -109,6 +115,8 @@ def test_case(path: Path) -> None:
     assert commands[:looked] == case.get("looked", [])
     assert commands[looked:] == case.get("ran", [])
     assert outcome.said == case.get("said", outcome.said)
+    assert outcome.kept == case.get("kept", outcome.kept)
+    assert outcome.note == case.get("note", outcome.note)
     after = case.get("after", {})
     assert {p: node(system, p, wanted) for p, wanted in after.items()} == after
     if outcome.changes and not outcome.failed:
