@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import time
@@ -13,15 +14,30 @@ if TYPE_CHECKING:
 POLL = 0.2
 # of an answer that never ends nothing more is read
 MOST = 1 << 20
+# of what it says a person gets to see so many characters
+SHOWN = 200
+NOT_TEXT = re.compile(rb"(?is)<(style|script|title)\b.*?</\1>|<[^>]*>")
 
 
 class Reply:
-    """What came back: the HTTP status, or why there is none. `seconds` from the connect to the end."""
+    """What came back.
 
-    def __init__(self, status: int, seconds: float, problem: str = "") -> None:
+    Attributes:
+        status: of HTTP, or 0.
+        seconds: from the connect to the end.
+        problem: why there is no status.
+        location: where it redirects.
+        said: the begin of its text.
+    """
+
+    def __init__(
+        self, status: int, seconds: float, problem: str = "", location: str = "", said: str = ""
+    ) -> None:
         self.status = status
         self.seconds = seconds
         self.problem = problem
+        self.location = location
+        self.said = said
 
     def __str__(self) -> str:
         return self.problem or str(self.status)
@@ -60,12 +76,41 @@ def ask(
     seconds = time.monotonic() - start
     words = raw.split(b"\r\n", 1)[0].split(None, 2)
     if len(words) >= 2 and words[0].startswith(b"HTTP/") and words[1].isdigit():
-        return Reply(int(words[1]), seconds)
+        location, said = _told(raw)
+        return Reply(int(words[1]), seconds, location=location, said=said)
     if raw:
         return Reply(0, seconds, "no HTTP answer")
     if seconds >= timeout:
         return Reply(0, seconds, "no answer within %g s" % timeout)
     return Reply(0, seconds, "the connection was closed without an answer")
+
+
+def _told(raw: bytes) -> tuple[str, str]:
+    """Of an answer: where it redirects, and its text without markup, on one line."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    redirect = re.search(rb"(?im)^location: *(.*?) *\r?$", head)
+    if re.search(rb"(?im)^transfer-encoding:.*chunked", head):
+        body = _joined(body)
+    return _text(redirect.group(1) if redirect else b""), _text(NOT_TEXT.sub(b" ", body[: 100 * SHOWN]))
+
+
+def _joined(body: bytes) -> bytes:
+    """The chunks of a body (RFC 9112, 7.1) without their sizes."""
+    whole = b""
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        try:
+            count = int(size.split(b";")[0], 16)
+        except ValueError:
+            break
+        whole, body = whole + rest[:count], rest[count + 2 :]
+    return whole
+
+
+def _text(raw: bytes) -> str:
+    text = " ".join(raw.decode("utf-8", "replace").split())
+    text = "".join(char for char in text if char.isprintable())
+    return text[:SHOWN] + ("..." if len(text) > SHOWN else "")
 
 
 def _read(link: socket.socket, end: float, meanwhile: Optional[Callable[[], None]]) -> bytes:

@@ -6,16 +6,16 @@ import re
 
 from ..resources.unit import ended
 from ..run import StepError
-from .ask import ask
+from .ask import Reply, ask
 from .instance import dead
 from .journal import journal
+from .symptoms import advice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Mapping
 
     from ..system import System
-    from .ask import Reply
     from .instance import Instances
     from .layout import Layout
 
@@ -55,6 +55,7 @@ class Gate:
         self._began = system.monotonic()
         self._since = int(system.now()) - 1
         self._tries = 0
+        self._reply = Reply(0, 0.0)
 
     def watch(self) -> tuple[str, dict[str, Any]]:
         """Wait until every worker is up and each answer of the window was good.
@@ -70,14 +71,14 @@ class Gate:
         deadline = self._began + health["timeout"]
         while True:
             shown = self._alive()
-            reply = self._probe()
+            reply = self._reply = self._probe()
             self._tries += 1
             now = self._system.monotonic()
             problem = self._problem(reply, shown)
             if problem:
                 good = 0
                 if now > deadline:
-                    raise self._refused("not healthy after %.1f s: %s" % (now - self._began, problem))
+                    raise self._refused("not healthy after %.0f s: %s" % (now - self._began, problem))
             else:
                 since = since if good else now
                 good += 1
@@ -95,11 +96,18 @@ class Gate:
     def _problem(self, reply: Reply, shown: Mapping[str, str]) -> str:
         """Why this look was not good enough, or an empty string."""
         if reply.status != self._health["expect"]:
-            return "GET %s -> %s" % (self._health["path"], reply)
+            return "GET %s -> %s" % (self._health["path"], self._described(reply))
         found = WORKERS.search(shown.get("StatusText", ""))
         if found and int(found.group(1)) < int(found.group(2)):
             return "only %s are up" % found.group(0)
         return ""
+
+    def _described(self, reply: Reply) -> str:
+        if not reply.status:
+            return str(reply)
+        to = " to %s" % reply.location if reply.location else ""
+        said = ": %s" % reply.said if reply.said and not to else ""
+        return "%s%s instead of %d%s" % (reply, to, self._health["expect"], said)
 
     def _probe(self) -> Reply:
         return self._ask(
@@ -130,4 +138,6 @@ class Gate:
         unit = self._layout.unit(self._release)
         tail = journal(self._system, unit, self._since)
         tries = " (%d %s)" % (self._tries, "try" if self._tries == 1 else "tries") if self._tries else ""
-        return StepError(why + tries, tail, "All that it wrote: journalctl -u %s" % unit, refused=True)
+        what = advice(self._layout.app, self._health, self._reply, tail)
+        hint = ("%s All that it wrote: journalctl -u %s" % (what, unit)).strip()
+        return StepError(why + tries, tail, hint, refused=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,18 @@ READ, SHOWN = 400, 20
 TRACEBACK = "Traceback (most recent call last)"
 # gunicorn's own end after its workers failed: theirs tells more
 CONSEQUENCES = ("gunicorn.errors.HaltServer", "gunicorn.errors.AppImportError", "SystemExit")
+# what gunicorn and systemd say about every start and end
+CHATTER = re.compile(
+    r"\[[^]]*\] \[\d+\] \[INFO\] (Starting gunicorn|Listening at|Using worker|Control socket|Booting worker"
+    r"|Handling signal|Worker exiting|Shutting down)"
+    r"|(Starting|Started|Stopping|Stopped) \S+@\S+\.(service|socket)\b"
+    r"|\S+@\S+\.service: (Main process exited|Failed with result|Scheduled restart|Deactivated|Consumed)"
+)
+# frames of what loads and calls the app; before them is nothing of it
+FRAME = re.compile(r'  File "')
+LOADER = re.compile(
+    r'  File "[^"]*/(?:bin/gunicorn|(?:gunicorn|uvicorn|uvicorn_worker|importlib|asyncio)/[^"]*)"'
+)
 MESSAGES, EXCEPTIONS = (
     ("message", "msg", "event"),
     ("exception", "exc_info", "traceback", "stack_trace", "stack"),
@@ -27,17 +40,20 @@ MESSAGES, EXCEPTIONS = (
 def journal(system: System, unit: str, since: int) -> tuple[str, ...]:
     """The telling lines of a unit since a time (Unix seconds)."""
     system.run(("journalctl", "--sync"), timeout=10, check=False, read_only=True)
+    # --reverse: up to systemd 254, --lines with --since means the first lines, not the last
     argv = (
         "journalctl",
         "--unit=" + unit,
         "--since=@%d" % since,
         "--lines=%d" % READ,
+        "--reverse",
         "--output=json",
         "--output-fields=MESSAGE,_PID",
         "--no-pager",
         "--quiet",
     )
-    return telling(parse(system.run(argv, timeout=30, check=False, read_only=True).out))
+    newest_first = system.run(argv, timeout=30, check=False, read_only=True).out.splitlines()
+    return telling(parse("\n".join(reversed(newest_first))))
 
 
 def parse(out: str) -> list[Line]:
@@ -73,17 +89,22 @@ def _readable(message: str) -> list[str]:
 
 
 def telling(lines: Sequence[Line]) -> tuple[str, ...]:
-    """The last traceback that is no consequence of another; without one, the last lines.
+    """The last traceback that is no consequence of another; without one, the last lines that say something.
 
     Workers write at the same time: a traceback is the lines of one process.
     """
+    rest = list(lines)
     for index in range(len(lines) - 1, -1, -1):
         process, text = lines[index]
-        if text.lstrip().startswith(TRACEBACK):
-            block = _block([line for pid, line in lines[index:] if pid == process])
-            if not any(block[-1].startswith(name) for name in CONSEQUENCES):
-                return tuple(line.rstrip() for line in block[-SHOWN:])
-    return tuple(text.rstrip() for _, text in lines[-SHOWN:])
+        if not text.lstrip().startswith(TRACEBACK):
+            continue
+        block = _block([line for pid, line in lines[index:] if pid == process])
+        if not any(block[-1].startswith(name) for name in CONSEQUENCES):
+            return tuple(line.rstrip() for line in _of_the_app(block)[-SHOWN:])
+        # the process writes nothing but its end after that
+        rest = rest[:index] + [line for line in rest[index:] if line[0] != process]
+    said = [text for _, text in rest if not CHATTER.match(text)] or [text for _, text in lines]
+    return tuple(text.rstrip() for text in said[-SHOWN:])
 
 
 def _block(lines: Sequence[str]) -> list[str]:
@@ -95,3 +116,11 @@ def _block(lines: Sequence[str]) -> list[str]:
     while end < len(lines) and lines[end].startswith((" ", "\t")):
         end += 1
     return [line for line in lines[:end] if '"<frozen importlib' not in line]
+
+
+def _of_the_app(block: Sequence[str]) -> Sequence[str]:
+    """A traceback from its first frame that is not of what loads the app."""
+    for index, line in enumerate(block):
+        if FRAME.match(line) and not LOADER.match(line):
+            return [block[0], *block[index:]]
+    return block

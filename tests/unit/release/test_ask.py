@@ -60,6 +60,26 @@ def test_status_and_request(serve: Serve) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("rest", "location", "said"),
+    [
+        (b"Location: https://x/a b\r\n\r\n", "https://x/a b", ""),
+        (b"\r\n<html><head><title>No</title></head><h1>Bad\n Request</h1> (400)", "", "Bad Request (400)"),
+        (b'\r\n{"db": "down"}', "", '{"db": "down"}'),
+        (b"Transfer-Encoding: chunked\r\n\r\n4\r\ndown\r\n6;x\r\n again\r\n0\r\n\r\n", "", "down again"),
+        (b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", "", ""),
+        (b"\r\n\xff\x1b[31m" + b"x" * 500, "", "\ufffd[31m" + "x" * 195 + "..."),
+    ],
+)
+def test_what_an_answer_says(serve: Serve, rest: bytes, location: str, said: str) -> None:
+    def answer(link: socket.socket) -> None:
+        read_request(link)
+        link.sendall(b"HTTP/1.1 400 Bad\r\n" + rest)
+
+    reply = ask(serve(answer), "/", {}, 5)
+    assert (reply.status, reply.location, reply.said) == (400, location, said)
+
+
 def test_nobody_listens(tmp_path: Path) -> None:
     assert str(ask(str(tmp_path / "nothing"), "/", {}, 1)) == "No such file or directory"
 

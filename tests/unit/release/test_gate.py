@@ -91,8 +91,19 @@ def test_without_a_window_one_answer_is_enough() -> None:
 
 def test_wrong_status() -> None:
     error = refusal([500])
-    assert error.message.startswith("not healthy after 10.")
-    assert "GET /health -> 500 (4" in error.message
+    assert error.message.startswith("not healthy after 10 s: GET /health -> 500 instead of 200 (4")
+
+
+def test_what_the_app_says_is_told() -> None:
+    """A health route that names the database that is down must not do so in vain."""
+    error = refusal([Reply(503, 0.01, said="db.internal: refused")])
+    assert "GET /health -> 503 instead of 200: db.internal: refused (4" in error.message
+    found, _ = gate([Reply(302, 0.01, location="/login/", said="Found")])
+    with pytest.raises(StepError) as caught:
+        found.watch()
+    assert "GET /health -> 302 to /login/ instead of 200 (4" in caught.value.message
+    assert caught.value.hint.startswith("See `health:` in the inventory")
+    assert caught.value.hint.endswith("All that it wrote: journalctl -u hello@r1.service")
 
 
 def test_no_answer() -> None:

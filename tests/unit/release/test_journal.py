@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from hostwright.remote.release.journal import SHOWN, parse, telling
+from hostwright.remote.release.journal import SHOWN, journal, parse, telling
+from hostwright.testing import FakeSystem
 
 BOOM = [
     "Traceback (most recent call last):",
@@ -64,6 +65,49 @@ def test_without_a_traceback_the_last_lines() -> None:
 
 def test_only_consequences() -> None:
     assert telling([("1", line) for line in HALT]) == tuple(HALT)
+
+
+def test_what_was_said_before_a_consequence() -> None:
+    """gunicorn tells a missing attribute in one line, and then gives up with a long traceback."""
+    lines = [
+        ("1", "Starting hello@r1.service - hello: release r1..."),
+        ("5", "[2026-11-21 08:04:16 +0000] [5] [INFO] Booting worker with pid: 5"),
+        ("5", "Failed to find attribute 'nosuch' in 'app.main'."),
+        ("5", "[2026-11-21 08:04:16 +0000] [5] [INFO] Worker exiting (pid: 5)"),
+        ("4", "[2026-11-21 08:04:16 +0000] [4] [ERROR] Reason: App failed to load."),
+        *(("4", line) for line in HALT),
+        ("1", "hello@r1.service: Main process exited, code=exited, status=1/FAILURE"),
+        ("1", "hello@r1.service: Failed with result 'exit-code'."),
+    ]
+    assert telling(lines) == (
+        "Failed to find attribute 'nosuch' in 'app.main'.",
+        "[2026-11-21 08:04:16 +0000] [4] [ERROR] Reason: App failed to load.",
+    )
+
+
+def test_a_traceback_begins_with_the_apps_own_frames() -> None:
+    packages = "/srv/hello/venvs/1/lib/python3.11/site-packages"
+    loading = [
+        f'  File "{packages}/gunicorn/arbiter.py", line 608, in spawn_worker',
+        "    worker.init_process()",
+        '  File "/usr/lib/python3.11/importlib/__init__.py", line 126, in import_module',
+        "    return _bootstrap._gcd_import(name[level:], package, level)",
+        "           ^^^^^^^^^^^",
+    ]
+    app = ['  File "/srv/hello/releases/r1/code/app.py", line 1, in <module>', "    import x"]
+    within = [f'  File "{packages}/x/__init__.py", line 1', "    raise Y"]
+    lines = [BOOM[0], *loading, *app, *within, "ValueError: boom"]
+    assert telling([("5", line) for line in lines]) == (BOOM[0], *app, *within, "ValueError: boom")
+    lines = [BOOM[0], *loading, "ValueError: boom"]
+    assert telling([("5", line) for line in lines]) == tuple(lines)
+
+
+def test_the_newest_lines_are_read() -> None:
+    """Up to systemd 254, --lines with --since gives the oldest ones, unless it is --reverse."""
+    newest_first = [json.dumps({"MESSAGE": f"line {n}", "_PID": "1"}) for n in (3, 2, 1)]
+    system = FakeSystem(commands={"journalctl --sync": "", "journalctl ...": "\n".join(newest_first) + "\n"})
+    assert journal(system, "hello@r1.service", 5) == ("line 1", "line 2", "line 3")
+    assert "--reverse" in system.ran[-1]
 
 
 def test_json_logs_are_read_for_people() -> None:

@@ -1,0 +1,45 @@
+"""What a refused release's log means, as far as one can tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from hostwright.remote.release.ask import Reply
+from hostwright.remote.release.symptoms import advice
+
+HEALTH = {"path": "/health", "expect": 200, "headers": {"Host": "shop.example.com"}}
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("TypeError: app() missing 1 required positional argument: 'send'", "`interface: asgi`"),
+        ("TypeError: f() missing 2 required positional arguments: 'receive' and 'send'", "`interface: asgi`"),
+        ("TypeError: Flask.__call__() takes 3 positional arguments but 4 were given", "`interface: wsgi`"),
+        ("Failed to find attribute 'nosuch' in 'app.main'.", "`module:`"),
+        ("ModuleNotFoundError: No module named 'httpx'", "requirements"),
+        ("OSError: [Errno 30] Read-only file system: 'cache.txt'", "/var/lib/shop"),
+        ("OSError: [Errno 98] Address already in use", "socket"),
+        ("KeyError: 'API_TOKEN'", "`env:`"),
+    ],
+)
+def test_what_it_wrote(line: str, what: str) -> None:
+    assert what in advice("shop", HEALTH, Reply(0, 1.0, "no answer"), ["Traceback", line])
+
+
+@pytest.mark.parametrize(
+    ("reply", "what"),
+    [
+        (Reply(400, 0.1, said="Bad Request (400)"), "`Host: shop.example.com`"),
+        (Reply(404, 0.1), "`health:`"),
+        (Reply(204, 0.1), "`health:`"),
+        (Reply(301, 0.1, location="https://shop.example.com/health"), "over http"),
+    ],
+)
+def test_what_it_answered(reply: Reply, what: str) -> None:
+    assert what in advice("shop", HEALTH, reply, ["[INFO] up"])
+
+
+@pytest.mark.parametrize("reply", [Reply(0, 1.0, "no answer within 8 s"), Reply(500, 0.1), Reply(200, 0.1)])
+def test_nothing_is_guessed(reply: Reply) -> None:
+    assert advice("shop", HEALTH, reply, ["KeyError: 'name'", "RuntimeError: boom"]) == ""
