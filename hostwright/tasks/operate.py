@@ -59,7 +59,7 @@ def status(
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
         from hostwright.run.tables import status_table
 
-        hosts = session.hosts(host, purpose="deploy", app=app)
+        hosts = session.hosts(host, purpose="deploy" if app else "any", app=app)
 
         def apps(host: Host) -> dict[str, Any]:
             return {"apps": [name for name in host.apps if app in (None, name)]}
@@ -74,7 +74,7 @@ def status(
     help=flags(
         *COMMON,
         follow="Go on until Ctrl-C.",
-        lines="How many lines to begin with (default 100).",
+        lines="How many of the last lines (default 100; with --since all).",
         since='As journalctl takes it: "10 min ago", "2026-11-21 14:00".',
         grep="Only lines that match this regular expression.",
     ),
@@ -84,7 +84,7 @@ def logs(
     host: Any = None,
     app: str | None = None,
     follow: bool = False,
-    lines: str = "100",
+    lines: str = "",
     since: str = "",
     grep: str = "",
     inventory: str | None = None,
@@ -96,7 +96,7 @@ def logs(
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
         chosen = session.app(app)
         hosts = session.hosts(host, purpose="deploy", app=chosen.name)
-        count = number(lines, "lines", 0, 100_000)
+        count = number(lines or ("0" if since else "100"), "lines", 0, 100_000)
         _, report = ask(
             session, hosts, "logs", app=chosen.name, follow=follow, lines=count, since=since, grep=grep
         )
@@ -145,7 +145,7 @@ def verify(
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
         from hostwright.verify import verify as assert_all
 
-        hosts = session.hosts(host, purpose="deploy", app=None)
+        hosts = session.hosts(host, purpose="any", app=None)
         end(assert_all(session.inventory, hosts, session.logins.connect, as_json=json))
 
 
@@ -178,12 +178,12 @@ def ask_each(
 
 
 def show(session: Session, answers: Answers, report: Report, table: Any) -> None:
-    """Print a table, or one JSON object by host; what could not be reached is said as well."""
+    """Print a table, or one JSON object in one line; what could not be reached is said as well."""
     if session.as_json:
         found: dict[str, Mapping[str, Any]] = {name: dict(data) for name, data in answers.data.items()}
         for name, error in answers.errors.items():
             found[name] = {"error": error.message, "exit_code": error.exit_code}
-        print(json_module.dumps(found, indent=2))
+        print(json_module.dumps(found))
     else:
         print(table(answers.data, answers.errors, os.environ))
     end(report.exit_code)

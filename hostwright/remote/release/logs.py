@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from .. import events
 from ..run import StepError
 from ..system import RunCancelled
@@ -40,11 +42,17 @@ def arguments(layout: Layout, request: Mapping[str, Any], current: str) -> tuple
         raise StepError("unknown format %r; there are %s" % (shape, ", ".join(FORMATS)))
     unit = "%s@*" % layout.app if request.get("all") else "%s@%s.*" % (layout.app, release)
     argv = ["journalctl", "--unit=" + unit, "--no-pager", "--quiet", "--no-hostname", "--output=" + shape]
-    argv.append("--lines=%d" % int(request["lines"]) if request.get("lines") else "--lines=all")
+    count, follow = int(request.get("lines") or 0), bool(request.get("follow"))
+    if request.get("since") and count:
+        # up to systemd 254 these would be the first lines since then; the last ones are meant
+        argv.append("--lines=all" if follow else "--lines=%d" % count)
+        argv += [] if follow else ["--reverse"]
+    else:
+        argv.append("--lines=%d" % count if count else "--lines=all")
     for name in ("since", "until", "grep"):
         if request.get(name):
             argv.append("--%s=%s" % (name, request[name]))
-    if request.get("follow"):
+    if follow:
         argv.append("--follow")
     return tuple(argv)
 
@@ -56,16 +64,19 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     listener = Listener(conversation)
     system.cancelled = listener.cancelled
     follow = bool(request.get("follow"))
+    send, newest_first = listener.line(layout.app), deque[str]()
     try:
         result = system.stream(
             argv,
             timeout=YEAR if follow else HOUR,
-            on_out=listener.line(layout.app),
+            on_out=newest_first.appendleft if "--reverse" in argv else send,
             on_err=listener.line("journalctl"),
         )
     except RunCancelled:
         listener.check()
         raise
+    for line in newest_first:
+        send(line)
     listener.check()
     # 1: nothing matched --grep
     if result.exit_code not in (0, 1):

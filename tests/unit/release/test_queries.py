@@ -199,6 +199,10 @@ def test_arguments_of_journalctl() -> None:
     assert logs.arguments(layout, asked, "r3") == (
         "journalctl", "--unit=hello@*", *base, "--lines=all", "--since=-1h; rm -rf /", "--grep=--help", "--follow",
     )  # fmt: skip
+    # the last lines since then: systemd of Debian 12 takes --lines with --since for the first ones
+    asked = {"since": "-1h", "lines": 2}
+    assert logs.arguments(layout, asked, "r3")[-3:] == ("--lines=2", "--reverse", "--since=-1h")
+    assert "--reverse" not in logs.arguments(layout, {**asked, "follow": True}, "r3")
     with pytest.raises(StepError, match="nothing was deployed yet"):
         logs.arguments(layout, {}, "")
     with pytest.raises(StepError, match="unknown format 'xml'"):
@@ -211,6 +215,13 @@ def test_logs_are_sent_line_by_line(controller: Controller) -> None:
     assert [(event.source, event.line) for event in controller.heard() if isinstance(event, events.Output)] == [
         ("hello", "one"), ("hello", "two"),
     ]  # fmt: skip
+
+
+def test_the_last_lines_since_a_time_come_in_their_order(controller: Controller) -> None:
+    system = server(commands={"journalctl ...": "two\none\n"})
+    asked = {"app": "hello", "lines": 2, "since": "-1h"}
+    assert logs.query(asked, system, controller.conversation).outcome == "done"
+    assert [event.line for event in controller.heard() if isinstance(event, events.Output)] == ["one", "two"]
 
 
 def test_nothing_that_matches_is_no_failure(controller: Controller) -> None:
