@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import wire
+from . import lock, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,10 +64,14 @@ class Journal:
 
 
 def prune(paths: Paths, keep: int = KEEP_RUNS) -> None:
-    """Forget all but the newest runs, and what is left in memory of runs that are over."""
-    for folder, limit in ((paths.kept, keep), (paths.live, 5 * 5)):
+    """Forget all but the newest runs; never one that is going on."""
+    holder = (lock.holder(paths) or {}).get("run", "")
+    # in memory a run has a journal and up to four small files beside it
+    for folder, limit in ((paths.kept, keep), (paths.live, 5 * keep)):
         try:
-            found = [os.path.join(folder, name) for name in os.listdir(folder)]
+            found = [
+                os.path.join(folder, name) for name in os.listdir(folder) if name.split(".")[0] != holder
+            ]
             for path in sorted(found, key=os.path.getmtime, reverse=True)[limit:]:
                 os.unlink(path)
         except OSError:

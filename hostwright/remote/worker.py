@@ -45,10 +45,25 @@ def launch(paths: Paths, request: Mapping[str, Any], system: System) -> None:
     properties = ("KillMode=mixed", "TimeoutStopSec=600", "SendSIGHUP=no", "OOMScoreAdjust=-500")
     options = [part for prop in properties for part in ("-p", prop)]
     what = "hostwright %s for %s" % (request["action"], request["by"])
-    system.run(
-        ("systemd-run", "--quiet", "--collect", "--unit", unit, "--description", what, *options, "--", *argv),
-        timeout=60,
-    )
+    try:
+        system.run(
+            (
+                "systemd-run",
+                "--quiet",
+                "--collect",
+                "--unit",
+                unit,
+                "--description",
+                what,
+                *options,
+                "--",
+                *argv,
+            ),
+            timeout=60,
+        )
+    except CommandFailed:
+        os.unlink(paths.request(run))  # it holds secrets, and nobody will read it
+        raise
 
 
 def _fork(paths: Paths, run: str) -> None:
