@@ -13,18 +13,20 @@ from hostwright.inventory.host import Host
 from hostwright.inventory.model import ALL, Inventory
 from hostwright.inventory.nearest import did_you_mean
 
+Purpose = Literal["provision", "deploy", "any"]
+
 BARE = "A server that is not in the inventory: --host [user@]address[:port]"
 
 
 def select_hosts(
-    inventory: Inventory, spec: Sequence[str], *, purpose: Literal["provision", "deploy"], app: str | None
+    inventory: Inventory, spec: Sequence[str], *, purpose: Purpose, app: str | None
 ) -> list[Host]:
     """The hosts that `--host` means, each once, in the order they were named.
 
     Args:
         spec: the values of `--host`: names, groups, `all`, comma lists, `[user@]address[:port]`.
-        purpose: "provision" never takes several hosts that nobody named; "deploy" (also rollback, status
-            and the like) takes every host that runs an app.
+        purpose: "provision" never takes several hosts that nobody named; "deploy" (also rollback, logs
+            and the like) takes every host that runs an app; "any" (status, verify, cancel) every host.
         app: the app that a deploy is about; hosts of a group that do not run it are left out. None: any.
 
     Raises:

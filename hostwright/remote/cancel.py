@@ -20,9 +20,10 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     paths = Paths(request["paths"]["state"], request["paths"]["runtime"])
     holder = lock.holder(paths)
     if not holder:
-        return events.RunFinished("done", 0.0, message="nothing is running on this server")
+        message = "nothing is running on this server" if holder is None else "a run just begins: ask again"
+        return events.RunFinished("done", 0.0, message=message)
     os.close(os.open(paths.cancel(holder["run"]), os.O_WRONLY | os.O_CREAT, 0o600))
     conversation.emit(events.Answered({"holder": holder}))
     return events.RunFinished(
-        "done", 0.0, message="run %s was asked to stop at its next safe point" % holder["run"]
+        "done", 0.0, message='asked "%s" by %s to stop at its next safe point' % (holder["what"], holder["by"])
     )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from hostwright.errors import HostwrightError, InventoryError, UsageError
 
@@ -64,12 +65,33 @@ def errors(debug: bool) -> Iterator[None]:
 def required(value: str | None, usage: str) -> str:
     """A word that a task cannot do without. Invoke hands it whatever follows, `--help` too.
 
+    Args:
+        value: the word.
+        usage: how the task is called: `inv sandbox.ssh NAME [--user root]`.
+
     Raises:
+        SystemExit: help was wanted, and shown.
         UsageError: it is missing, or a flag.
     """
+    if value in ("--help", "-h"):
+        show_help(usage.split()[1])
     if not value or value.startswith("-"):
         raise UsageError(f"usage: {usage}")
     return value
+
+
+def show_help(name: str) -> NoReturn:
+    """What `inv --help NAME` shows.
+
+    Raises:
+        SystemExit: always, with code 0.
+    """
+    from invoke.program import Program
+
+    from hostwright.tasks import ns
+
+    Program(name="inv[oke]", binary="inv[oke]", namespace=ns).run(["inv", "--help", name], exit=False)
+    raise SystemExit(0)
 
 
 def end(code: int) -> None:

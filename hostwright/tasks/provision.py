@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from typing import Any
 
 from invoke.context import Context
@@ -62,11 +63,15 @@ def cancel(
 ) -> None:
     """Ask the run that holds a server to stop at its next safe point."""
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
-        from hostwright.run.query import Answers, query
+        from hostwright.tasks.operate import ask
 
-        hosts = session.hosts(host, purpose="deploy", app=None)
-        answers = Answers(lambda *_: None, session.say)
-        report = query("cancel", session.inventory.project, hosts, session.logins, answers)
+        hosts = session.hosts(host, purpose="any", app=None)
+        _, report = ask(session, hosts, "cancel")
         for name, found in report.hosts.items():
-            print(f"{name}  {found.error or found.message}")
+            if json:
+                said = found.error.message if found.error else found.message
+                answer = {"host": name, "exit_code": found.exit_code, "message": said}
+                print(json_module.dumps(answer))
+            elif found.error is None:
+                print(f"{name}  {found.message}")
         end(report.exit_code)

@@ -77,7 +77,11 @@ class Session:
         return self._loaded
 
     def hosts(
-        self, spec: Sequence[str] | None, *, purpose: Literal["provision", "deploy"], app: str | None = None
+        self,
+        spec: Sequence[str] | None,
+        *,
+        purpose: Literal["provision", "deploy", "any"],
+        app: str | None = None,
     ) -> list[Host]:
         """The hosts a user named, or those a command means when none was.
 

@@ -238,7 +238,7 @@ def test_cancel_from_elsewhere(machine: Machine) -> None:
     channel, heard, thread = start(machine, machine.request(slow(machine, 1), file(machine)))
     until(lambda: saw(heard, "output", line="working"))
     asked = machine.hold(request("cancel", "p", "cancel", inline=True))
-    assert "was asked to stop at its next safe point" in last(asked).message
+    assert "to stop at its next safe point" in last(asked).message
     thread.join()
     channel.close()
     assert heard[-1]["outcome"] == "cancelled"

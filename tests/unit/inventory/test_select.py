@@ -106,6 +106,14 @@ def test_none_named(fleet: Inventory, inventory_of: Loader) -> None:
     assert names(one, purpose="deploy", app="hello") == ["web1"]
 
 
+def test_to_look_at_a_host_it_needs_no_app(inventory_of: Loader) -> None:
+    inventory = inventory_of(
+        "apps: {hello: {module: 'a:b'}}\nhosts: {web1: {apps: [hello]}, db1: {apps: []}}"
+    )
+    assert names(inventory, purpose="any") == ["web1", "db1"]
+    assert names(inventory, "db1", purpose="any") == ["db1"]
+
+
 def test_a_deploy_to_a_group_leaves_out_hosts_that_do_not_run_the_app(fleet: Inventory) -> None:
     assert names(fleet, "production", purpose="deploy", app="shop") == ["web2"]
     assert names(fleet, "all", purpose="deploy", app="shop") == ["web2", "six"]
