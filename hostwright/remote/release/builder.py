@@ -7,6 +7,7 @@ come back to the app that asked for it. Nothing of an environment is ever run as
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser, Error
 
 from ..run import StepError
@@ -50,6 +51,14 @@ SANDBOX = (
     "IOWeight=20",
     "OOMScoreAdjust=500",
 )
+# what a failure of each uv command means to people
+MEANING = {
+    "pip compile": "the requirements do not resolve",
+    "pip sync": "the packages could not be installed",
+    "export": "uv.lock could not be used",
+    "venv": "the environment could not be made",
+}
+CULPRIT = re.compile(r"Failed to (?:build|download|install)[^`\n]*`[^`\n]+`")
 # what compilers and their callers say when there is none
 NO_COMPILER = (
     "gcc' failed",
@@ -89,10 +98,14 @@ class Builder:
             StepError: it failed; with its last lines.
             CommandFailed: out of time. RunCancelled.
         """
-        result = self.run((UV + "/bin/uv", *args), cwd=cwd, timeout=timeout)
+        result = self.try_uv(*args, cwd=cwd, timeout=timeout)
         if not result.ok:
             raise self._failed(args, result)
         return result
+
+    def try_uv(self, *args: str, cwd: str, timeout: float = TIMEOUT) -> Result:
+        """Run uv, which may fail."""
+        return self.run((UV + "/bin/uv", *args), cwd=cwd, timeout=timeout)
 
     def run(self, argv: Sequence[str], *, cwd: str, timeout: float) -> Result:
         """Run a command in the sandbox."""
@@ -152,14 +165,22 @@ class Builder:
 
     def _failed(self, args: Sequence[str], result: Result) -> StepError:
         tail, said = result.tail(), result.out + result.err
-        hint = ""
+        hint, culprit = "", CULPRIT.search(said)
         if any(text in said for text in NO_COMPILER):
             hint = "A package is compiled here: `packages: [build-essential]` in the inventory, and its -dev libraries."
         elif "401 Unauthorized" in said or "403 Forbidden" in said:
             hint = "Credentials of a private index belong into `build_env:`, e.g. UV_INDEX_NAME_PASSWORD."
+        elif culprit and "build" in culprit.group(0):
+            hint = (
+                "There is no wheel of it for this server's Python, so it is built here. Take a version that has one, "
+                "or put what it misses into `packages:` in the inventory, e.g. build-essential, libpq-dev."
+            )
         elif "ailed to fetch" in said or "dns error" in said or "Connection refused" in said:
             hint = "The server cannot reach the package index: its network, proxy (/etc/environment), /etc/pip.conf?"
-        return StepError("uv %s failed (exit code %d)" % (" ".join(args[:2]), result.exit_code), tail, hint)
+        command = " ".join(word for word in args[:2] if not word.startswith("-"))
+        meaning = MEANING.get(command, "uv %s failed" % command)
+        what = "%s: %s" % (meaning, culprit.group(0).replace("`", "")) if culprit else meaning
+        return StepError("%s (uv %s: exit code %d)" % (what, command, result.exit_code), tail, hint)
 
 
 def pip_configuration(raw: Optional[bytes]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..run import StepError
 from . import transient
 from .record import Shelf
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from .layout import Layout
 
     Line = Callable[[str], None]
+
+# what the release's PATH has behind the environment
+PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 
 
 def properties(system: System, layout: Layout, release: str) -> tuple[str, ...]:
@@ -51,12 +55,23 @@ def found(system: System, layout: Layout, release: str, argv: Sequence[str]) -> 
     """The command with the absolute path of its program: systemd looks before it knows the release's PATH.
 
     A name with a slash is one of the app's directory, any other is looked for in the release's environment first.
+
+    Raises:
+        StepError: there is no such program.
     """
     program = argv[0]
     folder = layout.release(release)
+    places = ["%s/venv/bin" % folder, *PATH]
     if program.startswith("/"):
-        return tuple(argv)
-    if "/" in program:
-        return ("%s/code/%s" % (folder, program), *argv[1:])
-    inside = "%s/venv/bin/%s" % (folder, program)
-    return (inside if system.exists(inside) else program, *argv[1:])
+        places = [""]
+    elif "/" in program:
+        places = [folder + "/code"]
+    for place in places:
+        path = "%s/%s" % (place, program.lstrip("/"))
+        if system.exists(path):
+            return (path, *argv[1:])
+    hint = "Is what brings it in the requirements? " if len(places) > 1 else ""
+    raise StepError(
+        "there is no program %s in this release or on the server" % program,
+        hint=hint + "A shell's words need a shell: sh -c '...'",
+    )

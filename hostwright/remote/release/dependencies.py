@@ -15,6 +15,7 @@ import posixpath
 
 from ..digest import sha256
 from ..run import StepError
+from . import python_version
 from .requirements import Problem, normal, parse, without
 
 TYPE_CHECKING = False
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 LOCK = "requirements.lock"
 COMPILE = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet")
-EXPORT = ("--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate", "--quiet")
+EXPORT = ("--no-dev", "--no-emit-project", "--no-header", "--no-annotate", "--quiet")
+# what uv says of a uv.lock that is older than its pyproject.toml
+OUTDATED = "needs to be updated"
 
 
 class Lock:
@@ -85,6 +88,8 @@ class Resolver:
             StepError: the requirements are damaged, contradict themselves, or cannot be found.
         """
         try:
+            if posixpath.basename(self._path) == "pyproject.toml":
+                self._check_python(python)
             return self._lock("%s %s" % (python, machine))
         except Problem as error:
             raise StepError(error.message, hint=error.hint) from error
@@ -103,6 +108,16 @@ class Resolver:
         if hashed:
             return Lock(self._complete(asked), given, "as committed, and %s" % ", ".join(missing))
         return Lock(self._compile(asked.text, missing), given, "resolved")
+
+    def _check_python(self, version: str) -> None:
+        """uv checks it only where it makes a project's environment itself."""
+        wanted = python_version.wanted((self._read(self._path) or b"").decode("utf-8", "replace"))
+        if not python_version.fits(wanted, version):
+            raise Problem(
+                self._path,
+                "it wants Python %s, and this server has %s" % (wanted, version),
+                "Widen `requires-python`, or take a server with a newer Debian or Ubuntu.",
+            )
 
     def _project(self, platform: str) -> Lock:
         folder = posixpath.dirname(self._path)
@@ -178,9 +193,17 @@ class Resolver:
     def _export(self, folder: str) -> bytes:
         out = "%s/%s" % (self._builder.cache, LOCK)
         project = os.path.normpath(os.path.join(self._tree, folder))
-        self._builder.uv(
-            "export", *_python(), *EXPORT, "--project", project, "--output-file", out, cwd=project
-        )
+        argv = ("export", *_python(), *EXPORT, "--project", project, "--output-file", out)
+        checked = self._builder.try_uv(*argv, "--locked", cwd=project)
+        if not checked.ok and OUTDATED in checked.err:
+            raise Problem(
+                posixpath.join(folder, "uv.lock"),
+                "it does not hold what pyproject.toml asks for",
+                "uv lock; git commit uv.lock",
+            )
+        if not checked.ok:
+            # to check it uv may need a package index, or .git for the version; to use it, it does not
+            self._builder.uv(*argv, "--frozen", cwd=project)
         return self._builder.take(LOCK)
 
     def _folder(self) -> str:

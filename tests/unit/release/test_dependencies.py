@@ -144,8 +144,34 @@ def test_uv_lock_is_exported() -> None:
     lock = resolve(system, requirements="back/pyproject.toml")
     assert (lock.text, lock.note) == (FULL, "as in uv.lock")
     assert system.uv[0][0] == "export"
-    assert "--frozen" in system.uv[0]
+    assert "--locked" in system.uv[0]
     assert f"{TREE}/back" in system.uv[0]
+
+
+def test_a_uv_lock_that_is_outdated_is_refused() -> None:
+    files = {f"{TREE}/pyproject.toml": "[project]\n", f"{TREE}/uv.lock": "version = 1\n"}
+    said = "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided."
+    with pytest.raises(StepError) as error:
+        resolve(Server(files, failing=said), requirements="pyproject.toml")
+    assert error.value.message == "uv.lock: it does not hold what pyproject.toml asks for"
+    assert error.value.hint == "uv lock; git commit uv.lock"
+
+
+def test_a_uv_lock_that_cannot_be_checked_is_used() -> None:
+    class Offline(Server):
+        def _answer(self, command: str) -> Any:
+            self.failing = "dns error" if "--locked" in command else ""
+            return super()._answer(command)
+
+    files = {f"{TREE}/pyproject.toml": "[project]\n", f"{TREE}/uv.lock": "version = 1\n"}
+    assert resolve(Offline(files, FULL), requirements="pyproject.toml").text == FULL
+
+
+def test_a_project_for_another_python_is_refused() -> None:
+    files = {f"{TREE}/pyproject.toml": '[project]\nrequires-python = ">=3.13"\n'}
+    with pytest.raises(StepError) as error:
+        resolve(Server(files, FULL), requirements="pyproject.toml")
+    assert error.value.message == "pyproject.toml: it wants Python >=3.13, and this server has 3.11.2"
 
 
 def test_a_path_dependency_in_uv_lock_is_refused() -> None:
@@ -182,9 +208,18 @@ def test_a_failure_shows_uvs_own_lines(said: str, hint: str) -> None:
     system = Server({f"{TREE}/requirements.txt": "flask\n"}, failing=said)
     with pytest.raises(StepError) as error:
         resolve(system)
-    assert error.value.message == "uv pip compile failed (exit code 1)"
+    assert error.value.message == "the requirements do not resolve (uv pip compile: exit code 1)"
     assert error.value.tail == tuple(said.strip().splitlines())
     assert hint in error.value.hint
+
+
+def test_a_package_that_cannot_be_built_is_named() -> None:
+    said = "error: Failed to build `mysqlclient==2.1.0`\n  cause: ...\n    OSError: mysql_config not found"
+    with pytest.raises(StepError) as error:
+        resolve(Server({f"{TREE}/requirements.txt": "mysqlclient\n"}, failing=said))
+    assert "Failed to build mysqlclient==2.1.0 (uv pip compile: exit code 1)" in error.value.message
+    assert "no wheel" in error.value.hint
+    assert "`packages:`" in error.value.hint
 
 
 def test_secrets_of_the_build_are_in_no_argv_and_no_file_that_stays() -> None:

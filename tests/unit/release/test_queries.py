@@ -98,10 +98,11 @@ def server(**more: Any) -> FakeSystem:
         f"{folder}/release.json": json.dumps(about),
         **{
             f"{folder}/{part}": ""
-            for part in ("code", "venv/bin/python", "venv/bin/alembic", "gunicorn.conf.py", "env")
+            for part in ("code/manage.py", "venv/bin/python", "venv/bin/alembic", "gunicorn.conf.py", "env")
         },
         "/etc/systemd/system/hello@.service": "",
         "/proc/net/unix": "",
+        **dict.fromkeys(("/usr/bin/printenv", "/usr/bin/sleep", "/bin/true"), ""),
     }
     return FakeSystem(files=files, **more)
 
@@ -254,13 +255,21 @@ def test_a_command_in_the_release(controller: Controller) -> None:
     [
         ("./manage.py", f"{ROOT}/releases/r3/code/./manage.py"),
         ("/bin/true", "/bin/true"),
-        ("printenv", "printenv"),
+        ("printenv", "/usr/bin/printenv"),
     ],
 )
 def test_where_a_program_is_looked_for(controller: Controller, name: str, program: str) -> None:
     system = server(commands={"systemd-run ...": ""})
     execute.query({"app": "hello", "run": "1", "argv": [name]}, system, controller.conversation)
     assert system.ran[0][-1] == program
+
+
+@pytest.mark.parametrize("name", ["alembik", "./manage.pie", "/opt/x", "cd"])
+def test_a_program_that_is_not_there(controller: Controller, name: str) -> None:
+    system = server()
+    with pytest.raises(StepError, match=f"there is no program {name} in this release or on the server"):
+        execute.query({"app": "hello", "run": "1", "argv": [name]}, system, controller.conversation)
+    assert system.ran == []
 
 
 def test_a_release_that_is_not_there(controller: Controller) -> None:
