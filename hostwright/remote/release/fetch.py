@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .layout import Layout
 
 INCOMING = "refs/hostwright-incoming"
+# git-fetch(1) --unshallow, which refuses where nothing is shallow
+EVERYTHING = "--depth=2147483647"
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 ABBREVIATED = re.compile(r"[0-9a-f]{7,39}\Z")
 # what ssh, git over https and the hosters say
@@ -74,20 +76,42 @@ def fetch(
     }
     if source.get("forward_agent"):
         env["SSH_AUTH_SOCK"] = _agent()
-    argv = ("fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--no-write-fetch-head", "--", url)
     try:
-        repository.git(*argv, "%s:%s" % (ref, INCOMING), timeout=SLOW, env=env)
+        commit = _fetch(repository, url, ref, env)
     except CommandFailed as error:
-        commit = _abbreviated(repository, ref)
-        if commit and any(text in "\n".join(error.tail) for text in UNKNOWN_REF):
-            return commit
         raise _explained(error, system, layout, source, ref, known_hosts) from error
-    commit = repository.resolve(INCOMING)
     if not commit:
         raise StepError("%s of %s is not a commit" % (ref, url))
     repository.keep(commit)
-    repository.git("update-ref", "-d", INCOMING)
     return commit
+
+
+def _fetch(repository: Repository, url: str, ref: str, env: Mapping[str, str]) -> str:
+    """The commit of a ref, fetched; an empty string when it is none.
+
+    Raises:
+        CommandFailed
+    """
+    options = ("fetch", "--quiet", "--no-tags", "--force", "--no-write-fetch-head")
+    try:
+        repository.git(*options, "--depth=1", "--", url, "%s:%s/one" % (ref, INCOMING), timeout=SLOW, env=env)
+        return repository.resolve(INCOMING + "/one")
+    except CommandFailed as error:
+        if not any(text in "\n".join(error.tail) for text in UNKNOWN_REF):
+            raise
+        if COMMIT.match(ref):
+            # many servers hand out the tips of branches and tags only: it is in their history, then
+            heads = ("+refs/heads/*:%s/heads/*" % INCOMING, "+refs/tags/*:%s/tags/*" % INCOMING)
+            repository.git(*options, EVERYTHING, "--", url, *heads, timeout=SLOW, env=env)
+            commit = repository.resolve(ref)
+        else:
+            commit = _abbreviated(repository, ref)
+        if not commit:
+            raise
+        return commit
+    finally:
+        for name in repository.git("for-each-ref", "--format=%(refname)", INCOMING).out.split():
+            repository.git("update-ref", "-d", name)
 
 
 def _ssh(system: System, layout: Layout, known_hosts: str) -> str:

@@ -13,7 +13,7 @@ from hostwright.remote.release.layout import Layout
 from hostwright.remote.run import StepError
 from hostwright.testing import FakeSystem
 
-from .repositories import Work, git
+from .repositories import ENVIRONMENT, Work, git
 from .test_git import Plain
 
 
@@ -41,11 +41,28 @@ def test_branch_tag_commit_and_default(remote: Work, repository: Repository, tmp
     assert get(repository, remote) == second
     assert get(repository, remote, "main") == second
     assert get(repository, remote, "v1") == first, "an annotated tag means its commit"
-    git(remote.folder, "config", "uploadpack.allowAnySHA1InWant", "true")
     assert get(repository, remote, first) == first
     assert git(tmp_path / "repo.git", "rev-list", "--count", second) == "1", "no history"
     refs = git(tmp_path / "repo.git", "for-each-ref", "--format=%(refname)").split()
     assert sorted(refs) == sorted([f"refs/hostwright/{first}", f"refs/hostwright/{second}"])
+
+
+def test_a_commit_that_the_server_hands_out_only_with_its_branch(
+    remote: Work, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, middle = remote.commit("first"), remote.commit("middle")
+    git(remote.folder, "tag", "v1")
+    last = remote.commit("last")
+    # protocol 0, as over ssh without GIT_PROTOCOL: "Server does not allow request for unadvertised object"
+    monkeypatch.setitem(ENVIRONMENT, "GIT_PROTOCOL", "version=0")
+    git(tmp_path / "repo.git", "config", "protocol.version", "0")
+    assert get(repository, remote) == last
+    assert get(repository, remote, first) == first
+    assert get(repository, remote, middle) == middle
+    with pytest.raises(StepError, match="there is no ffffffff"):
+        get(repository, remote, "f" * 40)
+    refs = git(tmp_path / "repo.git", "for-each-ref", "--format=%(refname)").split()
+    assert sorted(refs) == sorted(f"refs/hostwright/{commit}" for commit in (first, middle, last))
 
 
 def test_a_branch_that_was_rewritten(remote: Work, repository: Repository) -> None:
@@ -109,7 +126,13 @@ def asked(url: str, said: str, key: bool = True, **source: object) -> tuple[Step
     }
     system = FakeSystem(
         files=files if key else {},
-        commands={"git --git-dir=/srv/hello/repo.git ...": [{"exit": 128, "err": said}, ""]},
+        commands={
+            "git --git-dir=/srv/hello/repo.git -c core.hooksPath=/dev/null fetch ...": {
+                "exit": 128,
+                "err": said,
+            },
+            "git --git-dir=/srv/hello/repo.git -c core.hooksPath=/dev/null for-each-ref ...": "",
+        },
     )
     repository = Repository(system, "/srv/hello/repo.git")
     with pytest.raises(StepError) as error:
