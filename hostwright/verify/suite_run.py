@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from hostwright.errors import HostwrightError
 from hostwright.inventory import App, Host, Inventory
 
 if TYPE_CHECKING:
@@ -80,13 +81,32 @@ class Plugin:
         what = name.removeprefix("test_").replace("_", " ")
         evidence = "" if report.passed else str(report.longreprtext)
         found = Outcome(host, f"{app}: {what}" if app else what, report.outcome, evidence, report.duration)
+        self.tell(found, assertion_lines(evidence))
+
+    def reach(self) -> list[HostwrightError]:
+        """Connect to all hosts; those that cannot be reached fail once, here, and not in every assertion."""
+        errors, reached = [], []
+        for host in self.hosts:
+            try:
+                self.testinfra(host)
+                reached.append(host)
+            except HostwrightError as error:
+                errors.append(error)
+                hint = [error.hint] if error.hint else []
+                found = Outcome(host.name, "can be reached", "failed", error.message)
+                self.tell(found, [error.message, *error.evidence, *hint])
+        self.hosts = reached
+        return errors
+
+    def tell(self, found: Outcome, lines: Sequence[str]) -> None:
+        """Count an outcome and show it."""
         self.outcomes.append(found)
         if self.as_json:
             print(json.dumps({"event": "verified", **vars(found)}), file=self.stream, flush=True)
             return
         mark = {"passed": "ok", "skipped": "--"}.get(found.outcome, "FAILED")
-        print(f"  {mark:6} {host:12} {found.what}", file=self.stream, flush=True)
-        for line in assertion_lines(evidence):
+        print(f"  {mark:6} {found.host:12} {found.what}", file=self.stream, flush=True)
+        for line in lines:
             print(f"         | {line}", file=self.stream)
 
     def close(self) -> None:
@@ -120,7 +140,8 @@ def verify(
         stream: where to write; stdout when None.
 
     Returns:
-        0 when everything held, 1 when something did not or nothing was checked.
+        0 when everything held, 1 when something did not or nothing was checked, 3 when all that failed was
+        to reach a host.
     """
     import pytest
 
@@ -134,6 +155,7 @@ def verify(
     options = ("-c", SUITE / "pytest.ini", "--rootdir", SUITE, "--import-mode=importlib", "--tb=short")
     fixtures.PLUGIN.set(plugin)
     try:
+        unreached = plugin.reach()
         code = pytest.main(
             [str(word) for word in (*places, *options, *without)],
             plugins=[plugin, fixtures, fixtures.Silence()],
@@ -148,4 +170,6 @@ def verify(
         )
     else:
         print(f"\n{passed} assertions hold, {failed} do not.", file=plugin.stream)
+    if unreached and failed == len(unreached):
+        return unreached[0].exit_code
     return 0 if code == 0 and passed and not failed else 1

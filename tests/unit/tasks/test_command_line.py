@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -102,3 +103,25 @@ def test_mistakes(project: Path, argv: tuple[str, ...], code: int, text: str) ->
     assert text in said.stderr
     assert "Traceback" not in said.stderr
     assert said.stdout == ""
+
+
+VERIFIED = """\
+  FAILED web1         can be reached
+         | 127.0.0.1:9 refuses the connection: no SSH server listens there
+         | Check address and port; a server that was just made may need another minute.
+
+0 assertions hold, 1 do not.
+"""
+
+
+def test_verify_says_once_that_a_server_is_down(project: Path) -> None:
+    said = inv(project, "verify", "--host", "web1")
+    assert (said.stdout, said.returncode) == (VERIFIED, 3)
+
+
+def test_cancel_says_that_a_server_is_down(project: Path) -> None:
+    said = inv(project, "cancel", "--host", "web1")
+    assert (said.stdout, said.returncode) == ("", 3)
+    assert said.stderr.startswith("web1  127.0.0.1:9 refuses the connection")
+    said = inv(project, "cancel", "--host", "web1", "--json")
+    assert json.loads(said.stdout)["host"] == "web1"
