@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hostwright.remote import events
 from hostwright.report.look import Look
@@ -40,7 +40,7 @@ class Summary:
         """
         counts = {key: max(report.counts[key], int(getattr(event, key))) for key in COUNTS}
         message = "" if told else clean(event.message)
-        resources = not report.stepped and any(counts[key] for key in COUNTS if key != "failed")
+        resources = not report.stepped and _tried(counts)
         took = seconds(event.seconds)
         if resources:
             text = self._counts(counts, report.check)
@@ -112,6 +112,12 @@ class Summary:
             return f"Wait longer with `--wait 600`, or ask that run to stop: `inv cancel --host {names}`."
         if "detached" in outcomes:
             return "The same command watches it again: it attaches, nothing runs twice."
-        if outcomes & {"failed", "cancelled"} and any(report.action == "provision" for report in wrong):
+        begun = any(report.action == "provision" and _tried(report.counts) for report in wrong)
+        if outcomes & {"failed", "cancelled"} and begun:
             return "What is done stays done. The same command goes on from there."
         return ""
+
+
+def _tried(counts: Mapping[str, int]) -> bool:
+    """Did the run come to its resources? One that was refused before has only failed."""
+    return any(counts[key] for key in COUNTS if key != "failed")

@@ -33,9 +33,8 @@ class SetAside(Resource):
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
         target = system.readlink(self.name)
         if target is not None:
-            kept = os.path.normpath(os.path.join(os.path.dirname(self.name), target))
+            context.kept = os.path.normpath(os.path.join(os.path.dirname(self.name), target))
         else:
             content = system.read(self.name) or b""
-            kept = back_up(system, self.name, content, sha256(content)[:12])
+            context.kept = back_up(system, self.name, content, sha256(content)[:12])
         system.unlink(self.name)
-        context.notice("%s was switched off; it is kept as %s" % (self.name, kept))

@@ -193,16 +193,17 @@ def test_hosts_of_a_later_batch_do_not_claim_to_have_connected_for_long() -> Non
 
 
 def test_the_next_command() -> None:
-    def last(outcome: str, action: str = "provision") -> str:
+    def last(outcome: str, action: str = "provision", unchanged: int = 1) -> str:
         report = Report()
         report.feed("web1", started(action))
-        report.feed("web1", events.RunFinished(outcome, 1.0))
+        report.feed("web1", events.RunFinished(outcome, 1.0, unchanged=unchanged))
         shown = Lines(Look(), ("web1",)).end(list(report.hosts.values()), 1.0)
         return text_of(shown[-1]) if shown else ""
 
     assert last("done") == ""
     assert last("failed") == "What is done stays done. The same command goes on from there."
     assert last("failed", "deploy") == ""
+    assert last("failed", unchanged=0) == "", "it was refused before it began, and that has said what to do"
     assert last("busy").endswith("`inv cancel --host web1`.")
     assert last("detached") == "The same command watches it again: it attaches, nothing runs twice."
 
