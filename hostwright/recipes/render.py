@@ -58,7 +58,11 @@ def renderer(project: Path) -> Render:
             where = f"{error.filename or error.name}:{error.lineno}"
             raise RenderError(f"{where}: {error.message}") from error
         except UndefinedError as error:
-            raise RenderError(f"{place(error, template)}: {error.message}") from error
+            given = ", ".join(sorted(names)) or "nothing"
+            raise RenderError(
+                f"{place(error, template)}: {error.message}",
+                hint=f"{template} is given: {given} (docs/templates.md).",
+            ) from error
         except TemplateError as error:
             raise RenderError(f"{template}: {error}") from error
 

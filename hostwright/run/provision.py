@@ -32,6 +32,7 @@ def provision(
         The report; errors of single hosts are in it.
     """
     fleet = Fleet(hosts, logins.connect, output)
+    tell_outdated(inventory, output)
 
     def request_for(host: Host, transport: Transport) -> dict[str, Any]:
         from hostwright.recipes.provision import catalog
@@ -75,6 +76,18 @@ def provision(
     if apply and report.exit_code == 0:
         prove(hosts, logins, output, report)
     return report
+
+
+def tell_outdated(inventory: Inventory, output: Output) -> None:
+    """Say which of the project's templates were made from one of ours that has changed since."""
+    from hostwright.recipes.overrides import overrides
+    from hostwright.recipes.render import templates
+
+    for found in overrides(inventory.base, templates()):
+        if found.outdated:
+            output.notice(
+                f"templates/{found.name} overrides ours, which has changed since: inv template.diff {found.name}"
+            )
 
 
 def _reason(report: Report, host: Host) -> str:

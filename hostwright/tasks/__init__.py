@@ -9,9 +9,12 @@ from hostwright.tasks.operate import logs, releases, run, status, verify
 from hostwright.tasks.project import init, schema
 from hostwright.tasks.provision import cancel, provision
 from hostwright.tasks.sandbox import crash, down, exec_, list_, ssh, start, up
+from hostwright.tasks.template import diff, eject
+from hostwright.tasks.template import list_ as list_templates
 
 __all__ = ["ns"]
 
 ns = Collection(provision, deploy, rollback, releases, status, logs, run, verify, cancel, init)
 ns.add_collection(Collection("inventory", schema))
+ns.add_collection(Collection("template", list_templates, eject, diff))
 ns.add_collection(Collection("sandbox", up, list_, ssh, exec_, crash, start, down))

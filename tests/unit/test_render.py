@@ -42,5 +42,6 @@ def test_syntax_error(tmp_path: Path) -> None:
 def test_undefined_name(tmp_path: Path) -> None:
     path = own(tmp_path, "fine\nfine\n{{ nobody.gave }}\n")
     with pytest.raises(RenderError) as error:
-        renderer(tmp_path)("nginx/closed.conf.j2")
-    assert str(error.value) == f"{path}:3: 'nobody' is undefined"
+        renderer(tmp_path)("nginx/closed.conf.j2", host=1, app=2)
+    said = "  nginx/closed.conf.j2 is given: app, host (docs/templates.md)."
+    assert str(error.value) == f"{path}:3: 'nobody' is undefined\n{said}"
