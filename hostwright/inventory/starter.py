@@ -92,7 +92,8 @@ def app_name(text: str) -> str:
     try:
         return check_app_name(name)
     except ValueError:
-        return f"{name.removeprefix('systemd-')}-app"
+        # in front, so that no reserved beginning is left
+        return f"app-{name}"
 
 
 def _scalar(text: str) -> str:

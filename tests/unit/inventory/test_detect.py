@@ -180,11 +180,11 @@ def test_notes(tmp_path: Path) -> None:
     ("text", "name"),
     [
         ("My Shop", "my-shop"),
-        ("nginx", "nginx-app"),
+        ("nginx", "app-nginx"),
         ("2048", "web"),
         ("", "web"),
         ("été", "t"),
-        ("systemd-x", "x-app"),
+        ("systemd-x", "app-systemd-x"),
     ],
 )
 def test_app_names(text: str, name: str) -> None:
