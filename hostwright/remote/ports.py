@@ -77,6 +77,7 @@ def _unit(system: System, pid: int) -> str:
     """The service of the system manager that a process belongs to: cgroups(7), /proc/PID/cgroup."""
     for line in _text(system, "/proc/%d/cgroup" % pid).splitlines():
         path = line.split(":", 2)[-1]
-        if path.startswith("/system.slice/") and path.endswith(".service"):
+        # below a prefix in containers without a cgroup namespace
+        if "/system.slice/" in path and path.endswith(".service"):
             return path.rpartition("/")[2]
     return ""

@@ -28,16 +28,24 @@ class Reply:
         problem: why there is no status.
         location: where it redirects.
         said: the begin of its text.
+        silent: nothing came within the time.
     """
 
     def __init__(
-        self, status: int, seconds: float, problem: str = "", location: str = "", said: str = ""
+        self,
+        status: int,
+        seconds: float,
+        problem: str = "",
+        location: str = "",
+        said: str = "",
+        silent: bool = False,
     ) -> None:
         self.status = status
         self.seconds = seconds
         self.problem = problem
         self.location = location
         self.said = said
+        self.silent = silent
 
     def __str__(self) -> str:
         return self.problem or str(self.status)
@@ -81,7 +89,7 @@ def ask(
     if raw:
         return Reply(0, seconds, "no HTTP answer")
     if seconds >= timeout:
-        return Reply(0, seconds, "no answer within %g s" % timeout)
+        return Reply(0, seconds, "no answer within %g s" % timeout, silent=True)
     return Reply(0, seconds, "the connection was closed without an answer")
 
 

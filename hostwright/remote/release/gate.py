@@ -70,8 +70,8 @@ class Gate:
         health, good, since = self._health, 0, 0.0
         deadline = self._began + health["timeout"]
         while True:
-            shown = self._alive()
             reply = self._reply = self._probe()
+            shown = self._alive()
             self._tries += 1
             now = self._system.monotonic()
             problem = self._problem(reply, shown)
@@ -95,12 +95,12 @@ class Gate:
 
     def _problem(self, reply: Reply, shown: Mapping[str, str]) -> str:
         """Why this look was not good enough, or an empty string."""
-        if reply.status != self._health["expect"]:
-            return "GET %s -> %s" % (self._health["path"], self._described(reply))
         found = WORKERS.search(shown.get("StatusText", ""))
-        if found and int(found.group(1)) < int(found.group(2)):
-            return "only %s are up" % found.group(0)
-        return ""
+        few = "only %s are up" % found.group(0) if found and int(found[1]) < int(found[2]) else ""
+        if reply.status == self._health["expect"]:
+            return few
+        problem = "GET %s -> %s" % (self._health["path"], self._described(reply))
+        return "%s; %s" % (problem, few) if few and not reply.status else problem
 
     def _described(self, reply: Reply) -> str:
         if not reply.status:

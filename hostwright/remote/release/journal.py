@@ -22,10 +22,12 @@ CONSEQUENCES = ("gunicorn.errors.HaltServer", "gunicorn.errors.AppImportError", 
 # what gunicorn and systemd say about every start and end
 CHATTER = re.compile(
     r"\[[^]]*\] \[\d+\] \[INFO\] (Starting gunicorn|Listening at|Using worker|Control socket|Booting worker"
-    r"|Handling signal|Worker exiting|Shutting down)"
+    r"|Handling signal|Worker exiting|Shutting down|Worker \(pid:\d+\) was sent)"
     r"|(Starting|Started|Stopping|Stopped) \S+@\S+\.(service|socket)\b"
     r"|\S+@\S+\.service: (Main process exited|Failed with result|Scheduled restart|Deactivated|Consumed)"
 )
+# what differs where gunicorn says the same of each worker
+COUNTED = re.compile(r"\[[^]]*\] \[\d+\]|pid:\d+")
 # frames of what loads and calls the app; before them is nothing of it
 FRAME = re.compile(r'  File "')
 LOADER = re.compile(
@@ -89,7 +91,7 @@ def _readable(message: str) -> list[str]:
 
 
 def telling(lines: Sequence[Line]) -> tuple[str, ...]:
-    """The last traceback that is no consequence of another; without one, the last lines that say something.
+    """The last traceback that is no consequence of another; without one, the last lines that say something; or nothing.
 
     Workers write at the same time: a traceback is the lines of one process.
     """
@@ -103,8 +105,12 @@ def telling(lines: Sequence[Line]) -> tuple[str, ...]:
             return tuple(line.rstrip() for line in _of_the_app(block)[-SHOWN:])
         # the process writes nothing but its end after that
         rest = rest[:index] + [line for line in rest[index:] if line[0] != process]
-    said = [text for _, text in rest if not CHATTER.match(text)] or [text for _, text in lines]
-    return tuple(text.rstrip() for text in said[-SHOWN:])
+    # the same again and again is told once, where it was said last
+    said: dict[str, str] = {}
+    for _, text in reversed(rest):
+        if not CHATTER.match(text):
+            said.setdefault(COUNTED.sub("", text), text.rstrip())
+    return tuple(reversed(list(said.values())[:SHOWN]))
 
 
 def _block(lines: Sequence[str]) -> list[str]:

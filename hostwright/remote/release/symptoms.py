@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 # what an app wrote -> what to do; the first that fits
 WRITTEN = (
     (r"missing \d required positional arguments?: .*'send'", "That is an ASGI app: `interface: asgi`."),
-    (r"takes [23] positional arguments but [34] were given", "Is it a WSGI app? `interface: wsgi`."),
     (
-        r"Failed to find attribute|Application object must be callable|Failed to parse .* as an attribute",
+        r"takes [23] positional arguments but [34] were given|uvicorn/middleware/asgi2\.py",
+        "Is it a WSGI app? `interface: wsgi`.",
+    ),
+    (
+        r"Failed to find (attribute|application)|Failed to parse .* as an attribute|object must be callable",
         "See `module:` in the inventory.",
     ),
     (r"ModuleNotFoundError", "Is it in the requirements, or below `directory:`?"),
@@ -38,6 +41,8 @@ def advice(app: str, health: Mapping[str, Any], reply: Reply, written: Sequence[
     for pattern, what in WRITTEN:
         if re.search(pattern, text):
             return what.format(app=app)
+    if reply.silent and not written:
+        return "Does it wait for something while it is imported or asked, e.g. a database?"
     if reply.status in (0, health["expect"]):
         return ""
     if reply.location.startswith("https:"):

@@ -339,6 +339,7 @@ def test_a_program_nobody_sees(catalog: Catalog) -> None:
     "system",
     [
         listening(42, "nginx", "/system.slice/nginx.service"),
+        listening(42, "nginx", "/lxc.payload.web1/system.slice/nginx.service"),
         listening(42, "curl", "/user.slice/x.scope", state="06"),
     ],
 )

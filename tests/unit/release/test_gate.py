@@ -124,6 +124,11 @@ def test_all_workers_must_be_up() -> None:
     assert "only 1 of 2 workers are up" in error.message
 
 
+def test_no_answer_while_no_worker_is_up() -> None:
+    error = refusal([Reply(0, 10, "no answer within 10 s")], UP.replace("2 of 2", "0 of 2"))
+    assert "GET /health -> no answer within 10 s; only 0 of 2 workers are up" in error.message
+
+
 def test_a_server_that_does_not_count_its_workers_passes() -> None:
     gate([200], UP.replace("2 of 2 workers are up", "Gunicorn arbiter booted"))[0].watch()
 

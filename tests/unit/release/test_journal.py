@@ -63,8 +63,19 @@ def test_without_a_traceback_the_last_lines() -> None:
     assert telling([]) == ()
 
 
-def test_only_consequences() -> None:
-    assert telling([("1", line) for line in HALT]) == tuple(HALT)
+def test_only_consequences_and_chatter_say_nothing() -> None:
+    lines = ["[2026-11-21 08:27:22 +0000] [7] [INFO] Starting gunicorn 27.0.1", *HALT]
+    assert telling([("1", line) for line in lines]) == ()
+
+
+def test_what_every_worker_says_again_and_again_is_told_once() -> None:
+    lines = []
+    for number in range(9):
+        lines += [
+            (str(number), "set FOO"),
+            ("1", f"[08:0{number}] [1] [ERROR] Worker (pid:{number}) exited."),
+        ]
+    assert telling(lines) == ("set FOO", "[08:08] [1] [ERROR] Worker (pid:8) exited.")
 
 
 def test_what_was_said_before_a_consequence() -> None:

@@ -109,6 +109,8 @@ def test_workers_tell_how_many_are_up(tmp_path: Path, monkeypatch: pytest.Monkey
 
         names["post_worker_init"](Worker(1))  # started by hand: nobody to tell
         monkeypatch.setenv("NOTIFY_SOCKET", path)
+        names["when_ready"](None)
+        assert listener.recv(99) == b"STATUS=1 of 2 workers are up"
         names["post_worker_init"](Worker(2))
         assert listener.recv(99) == b"STATUS=2 of 2 workers are up"
         names["child_exit"](None, Worker(1))

@@ -16,7 +16,9 @@ HEALTH = {"path": "/health", "expect": 200, "headers": {"Host": "shop.example.co
         ("TypeError: app() missing 1 required positional argument: 'send'", "`interface: asgi`"),
         ("TypeError: f() missing 2 required positional arguments: 'receive' and 'send'", "`interface: asgi`"),
         ("TypeError: Flask.__call__() takes 3 positional arguments but 4 were given", "`interface: wsgi`"),
+        ('  File "/v/site-packages/uvicorn/middleware/asgi2.py", line 14', "`interface: wsgi`"),
         ("Failed to find attribute 'nosuch' in 'app.main'.", "`module:`"),
+        ("Failed to find application object: 'app'", "`module:`"),
         ("ModuleNotFoundError: No module named 'httpx'", "requirements"),
         ("OSError: [Errno 30] Read-only file system: 'cache.txt'", "/var/lib/shop"),
         ("OSError: [Errno 98] Address already in use", "socket"),
@@ -40,6 +42,12 @@ def test_what_it_answered(reply: Reply, what: str) -> None:
     assert what in advice("shop", HEALTH, reply, ["[INFO] up"])
 
 
-@pytest.mark.parametrize("reply", [Reply(0, 1.0, "no answer within 8 s"), Reply(500, 0.1), Reply(200, 0.1)])
+def test_silence() -> None:
+    silent = Reply(0, 8.0, "no answer within 8 s", silent=True)
+    assert "wait for something" in advice("shop", HEALTH, silent, [])
+    assert advice("shop", HEALTH, silent, ["config is bad: set FOO"]) == ""
+
+
+@pytest.mark.parametrize("reply", [Reply(0, 1.0, "Connection refused"), Reply(500, 0.1), Reply(200, 0.1)])
 def test_nothing_is_guessed(reply: Reply) -> None:
     assert advice("shop", HEALTH, reply, ["KeyError: 'name'", "RuntimeError: boom"]) == ""
