@@ -6,7 +6,7 @@ rich is imported only for a terminal that may move (live.py). `python -m hostwri
 from __future__ import annotations
 
 from hostwright.report.look import Look
-from hostwright.report.monitor import Failure, HostReport, Report, Timing
+from hostwright.report.monitor import Failure, HostReport, Report, Timing, error_json
 from hostwright.report.output import Output, choose, error_text, paused
 from hostwright.report.table import Column, table
 
@@ -19,6 +19,7 @@ __all__ = [
     "Report",
     "Timing",
     "choose",
+    "error_json",
     "error_text",
     "paused",
     "table",

@@ -166,7 +166,9 @@ class Lines:
         elif isinstance(event, events.SourceReady):
             return self._source(host, event)
         elif isinstance(event, events.RunFinished):
-            return self._finished(host, seen, event)
+            # of a run that was attached to, its own time; else what the user waited, with the login
+            took = event.seconds if seen.report.replaying else max(event.seconds, elapsed)
+            return self._finished(host, seen, event, took)
         return []
 
     def _changed(self, host: str, seen: _Seen, event: events.ResourceChanged) -> list[Line]:
@@ -244,13 +246,13 @@ class Lines:
         text += f" (live now: {old})" if old else ""
         return [self._rows.step(line(self._prefix(host)), "commit", text, "")]
 
-    def _finished(self, host: str, seen: _Seen, event: events.RunFinished) -> list[Line]:
+    def _finished(self, host: str, seen: _Seen, event: events.RunFinished, took: float) -> list[Line]:
         # the summary counts what this run did: the events so far, with this one
         report = seen.report
         if event.outcome == "done" and event.unchanged:  # nothing was shown of it, so there was nothing to do
             seen.header = []
         told = any(said in event.message or event.message in said for said in seen.said if said)
-        return self._summary.host(Span(self._name(host), "host"), report, event, told=told)
+        return self._summary.host(Span(self._name(host), "host"), report, event, took, told=told)
 
     # -- pieces --------------------------------------------------------------------------------------------
 

@@ -102,6 +102,11 @@ class HostReport:
     stepped: bool = False
     _replaying: bool = field(default=False, init=False, repr=False)
 
+    @property
+    def replaying(self) -> bool:
+        """What comes now is of an earlier run that this one attached to."""
+        return self._replaying
+
     def feed(self, event: events.Event) -> None:
         """Fold one event."""
         counted = _COUNTED.get(type(event))
@@ -200,10 +205,14 @@ class HostReport:
 
 
 class Report:
-    """What happened on all hosts. `hosts` is in the order in which they were first heard of."""
+    """What happened on all hosts.
 
-    def __init__(self) -> None:
-        self.hosts: dict[str, HostReport] = {}
+    Args:
+        hosts: in the order in which they are told of; others follow as they are heard of.
+    """
+
+    def __init__(self, hosts: Sequence[str] = ()) -> None:
+        self.hosts: dict[str, HostReport] = {host: HostReport(host) for host in hosts}
 
     def _host(self, host: str) -> HostReport:
         return self.hosts.setdefault(host, HostReport(host))

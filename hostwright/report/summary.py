@@ -29,19 +29,22 @@ class Summary:
         self._look = look
         self._rows = rows
 
-    def host(self, name: Span, report: HostReport, event: events.RunFinished, *, told: bool) -> list[Line]:
+    def host(
+        self, name: Span, report: HostReport, event: events.RunFinished, elapsed: float, *, told: bool
+    ) -> list[Line]:
         """The last lines of a host's run.
 
         Args:
             name: the host as lines begin with it.
             report: what happened so far.
             event: the end.
+            elapsed: how long it took, in seconds, as the user sees it.
             told: its message was shown before.
         """
         counts = {key: max(report.counts[key], int(getattr(event, key))) for key in COUNTS}
         message = "" if told else clean(event.message)
         resources = not report.stepped and _tried(counts)
-        took = seconds(event.seconds)
+        took = seconds(elapsed)
         if resources:
             text = self._counts(counts, report.check)
             head = HEADS.get(event.outcome, "") if event.outcome not in ("done", "failed") else ""
@@ -107,8 +110,9 @@ class Summary:
     def _advice(self, wrong: Sequence[HostReport]) -> str:
         """What to do next, where no error has said it."""
         outcomes = {report.outcome for report in wrong if report.error is None}
-        names = ",".join(clean(report.host) for report in wrong)
         if "busy" in outcomes:
+            busy = (report for report in wrong if report.error is None and report.outcome == "busy")
+            names = ",".join(clean(report.host) for report in busy)
             return f"Wait longer with `--wait 600`, or ask that run to stop: `inv cancel --host {names}`."
         if "detached" in outcomes:
             return "The same command watches it again: it attaches, nothing runs twice."

@@ -125,7 +125,7 @@ class Fleet:
         Raises:
             Cancelled: Ctrl-C before anything was begun, or a second one.
         """
-        report = report or Report()
+        report = report or Report([host.name for host in self.hosts])
         workers = [Worker(host) for host in self.hosts]
         with Interrupts() as interrupts:
             for worker in workers:

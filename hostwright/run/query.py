@@ -76,6 +76,9 @@ def query(
         answers: where answers, lines and words go.
         fields: what the action needs, by host.
     """
-    return Fleet(hosts, logins.connect, answers, lasting=False).run(
+    report = Fleet(hosts, logins.connect, answers, lasting=False).run(
         lambda host, _: request(action, project, action, apply=False, **fields(host))
     )
+    # as the user named them, not as they answered
+    answers.data = {host.name: answers.data[host.name] for host in hosts if host.name in answers.data}
+    return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke.context import Context
 
-from hostwright.errors import UsageError
+from hostwright.errors import HostwrightError, UsageError
 from hostwright.tasks import frame
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Session:
     ) -> None:
         if self._output is not None:
             self._output.close()
+        if self.as_json and isinstance(error, HostwrightError):  # programs need not read what people do
+            from hostwright.report import error_json
+
+            print(json.dumps({"event": "error", "host": error.host, **error_json(error)}), flush=True)
         self._errors.__exit__(kind, error, trace)
 
     # -- who -----------------------------------------------------------------------------------------------

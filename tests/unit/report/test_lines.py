@@ -192,6 +192,15 @@ def test_hosts_of_a_later_batch_do_not_claim_to_have_connected_for_long() -> Non
     assert text_of(header) == "web2  Ubuntu 24.04, 2 cores, 2.0 GiB, nginx none"
 
 
+def test_only_a_busy_host_is_to_be_cancelled() -> None:
+    report = Report(("db1", "web1"))
+    report.feed("web1", events.RunFinished("busy", 4.0))
+    report.error("db1", HostwrightError("no route to host"))
+    shown = [text_of(parts) for parts in Lines(Look(), ("db1", "web1")).end(list(report.hosts.values()), 4.0)]
+    assert "2 not done: db1, web1" in shown[0]
+    assert shown[1].endswith("`inv cancel --host web1`.")
+
+
 def test_the_next_command() -> None:
     def last(outcome: str, action: str = "provision", unchanged: int = 1) -> str:
         report = Report()

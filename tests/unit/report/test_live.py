@@ -96,7 +96,7 @@ def test_what_happens_now_is_at_the_bottom(clock: Clock) -> None:
     seen.output.event("web1", events.RunFinished("done", 12.0, changed=1, unchanged=52))
     seen.output.end(Report())
     assert seen.frame().splitlines()[2:] == [
-        "web1  1 changed, 52 unchanged, 0 failed                                     12 s"
+        "web1  1 changed, 52 unchanged, 0 failed                                     13 s"
     ]
     assert seen.screen.cursor
 

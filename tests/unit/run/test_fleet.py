@@ -184,6 +184,7 @@ def test_a_host_that_is_down_is_not_among_those_that_are_cancelled() -> None:
 
     report = Fleet([host(), host("web2")], connect, seen).run(request_for)  # type: ignore[arg-type]
     assert seen.errors == ["web2  nobody there"]
+    assert list(report.hosts) == ["web1", "web2"], "as they were named, not as they were heard of"
     assert seen.notices[0].startswith("Cancelling on web1: ")
     assert report.exit_code == 130
 

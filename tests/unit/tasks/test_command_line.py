@@ -125,3 +125,10 @@ def test_cancel_says_that_a_server_is_down(project: Path) -> None:
     assert said.stderr.startswith("web1  127.0.0.1:9 refuses the connection")
     said = inv(project, "cancel", "--host", "web1", "--json")
     assert json.loads(said.stdout)["host"] == "web1"
+
+
+def test_a_program_gets_an_error_as_json_too(project: Path) -> None:
+    said = inv(project, "provision", "--host", "wbe1", "--json")
+    error = json.loads(said.stdout)
+    assert (error["event"], error["kind"], error["exit_code"]) == ("error", "UsageError", 2)
+    assert said.stderr.startswith('no host or group is called "wbe1"')
