@@ -8,6 +8,7 @@
     seconds  from the begin of the run until then
     commit, subject, action (deploy, rollback)
     before   live only: what `current` named until then; empty for the first one
+    again    live only: true when it has the code, packages and configuration that `before` has
     why      bad and failed only: one line
 `current` beats the log: a power cut may have come between the rename and the line.
 """
@@ -42,6 +43,7 @@ class Known:
         self.when: float = entry.get("t", 0.0)
         self.seconds: float = entry.get("seconds", 0.0)
         self.before = ""
+        self.again = False
         self.verdict = ""
         self.why = ""
         self.live: Optional[float] = None
@@ -56,7 +58,7 @@ class Known:
             return
         if self.live is None:
             # where a rollback leads is decided by the first time: later ones are rollbacks themselves
-            self.before = entry.get("before", "")
+            self.before, self.again = entry.get("before", ""), bool(entry.get("again"))
             self.when, self.seconds = entry.get("t", 0.0), entry.get("seconds", 0.0)
         self.verdict, self.why, self.live = "good", "", entry.get("t", 0.0)
 
@@ -92,12 +94,14 @@ def previous(known: Mapping[str, Known], current: str, present: Collection[str])
     """
     seen = {current}
     at = known[current].before if current in known else ""
+    same = current in known and known[current].again
     while at and at not in seen:
         seen.add(at)
         if at not in known:
             break
-        if at in present and known[at].verdict == "good":
+        if at in present and known[at].verdict == "good" and not same:
             return at
+        same = same and known[at].again
         at = known[at].before
     return ""
 
@@ -206,6 +210,23 @@ class Shelf:
         return not release.startswith(".") and all(
             self._system.exists("%s/%s" % (folder, part)) for part in parts
         )
+
+    def alike(self, one: str, other: str) -> bool:
+        """Do two releases have the same code, packages, configuration and environment?"""
+        return self._made_of(one) == self._made_of(other)
+
+    def _made_of(self, release: str) -> list[bytes]:
+        folder = "%s/%s" % (self._layout.releases, release)
+        links = [
+            (self._system.readlink("%s/%s" % (folder, name)) or "").encode() for name in ("code", "venv")
+        ]
+        names = ["gunicorn.conf.py", "env", *sorted("units/" + name for name in self._units(folder))]
+        files = [(name, self._system.read("%s/%s" % (folder, name)) or b"") for name in names]
+        texts = [name.encode() + b"\0" + text.replace(release.encode(), b"") for name, text in files]
+        return [*links, *texts]
+
+    def _units(self, folder: str) -> list[str]:
+        return self._system.listdir(folder + "/units") if self._system.exists(folder + "/units") else []
 
     def about(self, release: str) -> dict[str, Any]:
         """release.json of a release; empty when there is none."""

@@ -108,6 +108,7 @@ class Transaction:
 
     def _switch(self) -> None:
         with self.run.step("switch") as step:
+            again = bool(self.before) and self.shelf.alike(self.release, self.before)
             self.run.safe_point()
             start = self.system.monotonic()
             # one rename(2), then fsync of /srv/APP
@@ -118,7 +119,7 @@ class Transaction:
             self.run.cancelled = self.system.cancelled = lambda: False
             about = self.shelf.about(self.release)
             self.log.add(
-                "live", self.release, by=self.request["by"], action=self.action, before=self.before,
+                "live", self.release, by=self.request["by"], action=self.action, before=self.before, again=again,
                 commit=about.get("commit", ""), subject=about.get("subject", ""), seconds=round(self.run.seconds, 2),
             )  # fmt: skip
             step.detail, step.data = "%.1f ms" % milliseconds, {"ms": round(milliseconds, 3)}

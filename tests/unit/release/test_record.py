@@ -15,17 +15,17 @@ COMMITS = {"a": "aaaa1111", "b": "bbbb2222", "c": "cccc3333", "d": "dddd4444", "
 
 
 def lines(*story: str) -> list[bytes]:
-    """`a`: deployed; `>a`: rolled back to; `!a`: refused; `?a`: failed."""
+    """`a`: deployed; `=a`: deployed, and the same as what was live; `>a`: rolled back to; `!a`: refused; `?a`: failed."""
     found, current = [], ""
     for when, word in enumerate(story):
-        name = word.lstrip(">!?")
+        name = word.lstrip("=>!?")
         did = {"!": "bad", "?": "failed"}.get(word[0], "live")
         entry = {
             "did": did, "id": name, "t": when, "by": "ann@laptop", "seconds": 2.0,
             "commit": COMMITS[name], "subject": f"subject {name}",
         }  # fmt: skip
         if did == "live":
-            entry["before"], current = current, name
+            entry["before"], entry["again"], current = current, word[0] == "=", name
         else:
             entry["why"] = "GET /health -> 500"
         found.append(json.dumps(entry).encode())
@@ -53,6 +53,12 @@ BACK = [
     (("a", "b", "c"), "c", ("a", "b"), ""),
     # the gate refused a rollback to a: it was good once, so it may be tried again
     (("a", "b", "!a"), "b", (), "a"),
+    # deploying the same again is nothing to go back to
+    (("a", "=a2"), "a2", (), ""),
+    (("d", "a", "=a2"), "a2", (), "d"),
+    (("d", "a", "=a2", "b"), "b", (), "a2"),
+    (("d", "a", "=a2", "=c"), "c", ("a",), "d"),
+    (("a", "b", ">a", "=a2"), "a2", (), ""),
     # a live release the log does not know
     (("a", "b"), "x", (), ""),
 ]
@@ -148,6 +154,37 @@ def test_log_on_disk() -> None:
         log.add("live", "r3")
     log.shorten()
     assert len(log.lines()) == KEEP
+
+
+def test_what_is_the_same_again() -> None:
+    def release(name: str, **other: str) -> dict[str, object]:
+        folder = f"/srv/hello/releases/{name}"
+        parts = {
+            "gunicorn.conf.py": f"x = {name!r}",
+            "env": f"R={name}\nA=1\n",
+            "units/service.conf": "",
+            **other,
+        }
+        links = {f"{folder}/code": {"link": "../../trees/t1"}, f"{folder}/venv": {"link": "../../venvs/v1"}}
+        return {**links, **{f"{folder}/{part}": text for part, text in parts.items()}}
+
+    files = {
+        **release("r1"),
+        **release("r2"),
+        **release("r3", env="R=r3\nA=2\n"),
+        **release("r4", **{"units/more": ""}),
+    }
+    system = FakeSystem(
+        files={**files, **release("r5"), "/srv/hello/releases/r5/code": {"link": "../../trees/t2"}}
+    )
+    shelf = Shelf(system, Layout("hello"))
+    assert [shelf.alike("r1", name) for name in ("r1", "r2", "r3", "r4", "r5")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_shelf_knows_whole_releases() -> None:
