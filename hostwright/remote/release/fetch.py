@@ -33,7 +33,14 @@ AUTHENTICATION = (
     "The requested URL returned error: 403",
     "Too many authentication failures",
 )
-UNKNOWN_REF = ("couldn't find remote ref", "not our ref", "unadvertised object", "no such remote ref")
+UNKNOWN_REF = (
+    "couldn't find remote ref",
+    "not our ref",
+    "unadvertised object",
+    "no such remote ref",
+    "no matching remote head",
+)
+NO_REPOSITORY = ("does not appear to be a git repository", "' not found")
 HOST_KEY = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
 UNREACHABLE = (
     "Could not resolve host",
@@ -157,6 +164,14 @@ def _explained(
             error.tail,
             "If it was announced: sudo ssh-keygen -R GIT-SERVER -f %s" % known_hosts,
         )
+    if any(text in said for text in NO_REPOSITORY):
+        hint = "Is the path right?"
+        if url.startswith("file:"):
+            hint = "That is a path on the server. Your checkout here is `source: .`"
+        return StepError("there is no repository %s" % url, error.tail, hint)
+    if ref == "HEAD" and any(text in said for text in UNKNOWN_REF):
+        hint = "Push something to it, or name a branch: `ref:` in the inventory, or --ref."
+        return StepError("%s is empty, or has no default branch" % url, error.tail, hint)
     if any(text in said for text in UNKNOWN_REF):
         hint = "See `ref:` in the inventory, or --ref."
         if ABBREVIATED.match(ref):
@@ -185,7 +200,7 @@ def _access(
             tail
         ), "Is it private, or misspelt? A private one is read with a deploy key: write git@HOST:PATH"
     if source.get("forward_agent"):
-        return tuple(tail), "Does your agent hold a key that may read it? ssh-add -l"
+        return tuple(tail), "Does an agent run here, and hold a key that may read it? ssh-add -l"
     if public:
         return (
             *tail,

@@ -115,6 +115,9 @@ SAID = [
     (SSH, "ssh: connect to host git.invalid port 22: Connection timed out", "cannot be reached", "address"),
     (SSH, "@@@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @@@\nHost key verification failed.",
      "the host key of the git server has changed", "ssh-keygen -R GIT-SERVER -f /var/lib/hostwright/git_known_hosts"),
+    (SSH, "fatal: 'shop.git' does not appear to be a git repository", "there is no repository git@", "path right?"),
+    (HTTPS, "fatal: repository 'https://git.invalid/ann/shop.git/' not found", "there is no repository", "path right?"),
+    (SSH, "fatal: no matching remote head", "there is no main in git@", "`ref:`"),
     (SSH, "fatal: something new", "git could not fetch main", ""),
 ]  # fmt: skip
 
@@ -151,6 +154,18 @@ def test_refusals_are_explained(url: str, said: str, message: str, hint: str) ->
     assert hint in error.hint
 
 
+def test_a_path_on_the_server_and_an_empty_repository(remote: Work, repository: Repository) -> None:
+    system = FakeSystem()
+    layout, state = Layout("hello"), "/var/lib/hostwright"
+    with pytest.raises(StepError) as error:
+        fetch(repository, system, layout, {"url": f"file://{remote.folder}/nothing"}, state)
+    assert error.value.message == f"there is no repository file://{remote.folder}/nothing"
+    assert error.value.hint == "That is a path on the server. Your checkout here is `source: .`"
+    with pytest.raises(StepError) as error:
+        fetch(repository, system, layout, {"url": f"file://{remote.folder}"}, state)
+    assert error.value.message == f"file://{remote.folder} is empty, or has no default branch"
+
+
 def test_the_deploy_key_is_shown_where_it_is_what_is_missing() -> None:
     error, system = asked(SSH, "Permission denied (publickey).")
     assert error.tail[-1] == "ssh-ed25519 AAAA deploy hello"
@@ -168,7 +183,7 @@ def test_the_deploy_key_is_shown_where_it_is_what_is_missing() -> None:
 def test_agent_forwarding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "agent_socket", lambda: "/tmp/agent.1")
     error, system = asked(SSH, "Permission denied (publickey).", forward_agent=True)
-    assert error.hint == "Does your agent hold a key that may read it? ssh-add -l"
+    assert error.hint == "Does an agent run here, and hold a key that may read it? ssh-add -l"
     assert system.environments[0]["SSH_AUTH_SOCK"] == "/tmp/agent.1"
     monkeypatch.setattr(module, "agent_socket", lambda: "")
     error, system = asked(SSH, "never asked", forward_agent=True)
