@@ -152,7 +152,7 @@ def test_each_kind_is_as_declared_and_stays(machine: Machine) -> None:
     assert "de_DE.utf8" in machine.run("locale", "-a")
     where = machine.run("/opt/tool/bin/python", "-c", "import idna; print(idna.__file__)")
     assert where.startswith("/opt/tool/lib")
-    (said,) = next(o["said"] for o in first if o["id"] == "ssh_key:/etc/app/key")
+    said, _ = next(o["said"] for o in first if o["id"] == "ssh_key:/etc/app/key")
     assert said == "deploy key of app: " + machine.run("cat", "/etc/app/key.pub")
     assert said.startswith("deploy key of app: ssh-ed25519 ")
 

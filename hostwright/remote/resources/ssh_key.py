@@ -69,6 +69,7 @@ class SshKey(Resource):
         if made:
             public = (system.read(self.public) or b"").decode().strip()
             context.notice("deploy key of %s: %s" % (self.app or self.name, public))
+            context.notice("add it to the repository as a deploy key (read access is enough), then deploy")
 
     def _make(self, system: System) -> None:
         """Under another name first: a key that a power cut left half written would never be replaced."""
