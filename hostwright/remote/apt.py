@@ -143,7 +143,7 @@ class Apt:
         """On its first boot a cloud server installs packages itself, one apt after the other."""
         if self._system.which("cloud-init") is None or self._system.exists(CLOUD_INIT_DONE):
             return
-        waited = Waiting(self._system, self._notice)
+        waited = Waiting(self._system, self._notice, self._say)
         while True:
             status = self._system.run(("cloud-init", "status"), timeout=60, check=False, read_only=True)
             if "status: running" not in status.out:
@@ -156,7 +156,7 @@ class Apt:
 
     def _wait(self, after_lost_race: bool = False) -> None:
         """Until none of the four locks is held."""
-        waited = Waiting(self._system, self._notice)
+        waited = Waiting(self._system, self._notice, self._say)
         if after_lost_race:
             waited.once_more("waiting for apt: another process was quicker")
         while True:
@@ -228,12 +228,14 @@ class Apt:
 
 
 class Waiting:
-    """A wait that says what it waits for, now and then."""
+    """A wait that tells what it waits for once, and how long it has waited now and then."""
 
-    def __init__(self, system: System, say: Say) -> None:
+    def __init__(self, system: System, notice: Say, say: Say) -> None:
         self._system = system
+        self._notice = notice
         self._say = say
         self._began = system.monotonic()
+        self._told = ""
         self._next = 0.0
 
     @property
@@ -248,8 +250,11 @@ class Waiting:
             RunCancelled: the user asked to stop.
         """
         if self.seconds >= self._next:
-            self._say("%s, %d s" % (what, self.seconds))
-            self._next = self.seconds + SPEAK_EVERY
+            if what == self._told:
+                self._say("%s, %d s" % (what, self.seconds))
+            else:
+                self._notice(what)
+            self._told, self._next = what, self.seconds + SPEAK_EVERY
         self._system.sleep(POLL)
 
 
