@@ -36,7 +36,7 @@ class Answers:
             lines = [
                 f"{host}  {event.message}",
                 *(f"  | {line}" for line in event.tail),
-                *([event.hint] if event.hint else []),
+                *([f"  {event.hint}"] if event.hint else []),
             ]
             self.say("\n".join(lines))
 

@@ -70,7 +70,7 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
             argv,
             timeout=YEAR if follow else HOUR,
             on_out=newest_first.appendleft if "--reverse" in argv else send,
-            on_err=listener.line("journalctl"),
+            on_err=lambda line: None,
         )
     except RunCancelled:
         listener.check()
@@ -78,7 +78,10 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     for line in newest_first:
         send(line)
     listener.check()
-    # 1: nothing matched --grep
-    if result.exit_code not in (0, 1):
-        raise StepError("journalctl ended with exit code %d" % result.exit_code, result.tail())
+    # 1 without a word: nothing matched --grep
+    if result.exit_code not in (0, 1) or (result.exit_code == 1 and result.err.strip()):
+        tail = result.tail() or ("it ended with exit code %d" % result.exit_code,)
+        raise StepError(
+            "journalctl: " + tail[-1], tail[:-1], "Times are written as in systemd.time(7): -2h, yesterday."
+        )
     return events.RunFinished("done", 0.0)

@@ -51,8 +51,10 @@ def run(
 
 def command(unit: str, argv: Sequence[str], properties: Sequence[str]) -> tuple[str, ...]:
     """The argv of systemd-run. Its exit code is the command's; 200 and up may be systemd's own, systemd.exec(5)."""
+    # systemd would put variables in: "$$" is a dollar sign, systemd.service(5), "Command lines"
+    words = [argv[0], *(word.replace("$", "$$") for word in argv[1:])]
     options = ["--property=" + line for line in (*properties, "KillMode=control-group", "TimeoutStopSec=10")]
     return (
         "systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec", "--unit=" + unit,
-        *options, "--", *argv,
+        *options, "--", *words,
     )  # fmt: skip

@@ -228,10 +228,15 @@ def test_the_last_lines_since_a_time_come_in_their_order(controller: Controller)
 def test_nothing_that_matches_is_no_failure(controller: Controller) -> None:
     system = server(commands={"journalctl ...": {"exit": 1}})
     assert logs.query({"app": "hello", "grep": "x"}, system, controller.conversation).outcome == "done"
-    system = server(commands={"journalctl ...": {"exit": 2, "err": "Failed to parse timestamp: yesterdy"}})
+
+
+@pytest.mark.parametrize("code", [1, 2])
+def test_what_journalctl_does_not_understand(controller: Controller, code: int) -> None:
+    system = server(commands={"journalctl ...": {"exit": code, "err": "Failed to parse timestamp: yesterdy"}})
     with pytest.raises(StepError) as error:
         logs.query({"app": "hello", "since": "yesterdy"}, system, controller.conversation)
-    assert error.value.tail == ("Failed to parse timestamp: yesterdy",)
+    assert error.value.message == "journalctl: Failed to parse timestamp: yesterdy"
+    assert "systemd.time(7)" in error.value.hint
 
 
 # -- run ---------------------------------------------------------------------------------------------------------
@@ -248,6 +253,15 @@ def test_a_command_in_the_release(controller: Controller) -> None:
     assert argv[-2:] == (f"{ROOT}/releases/r3/venv/bin/alembic", "current")
     assert "--unit=hostwright-command-hello-7f3a.service" in argv
     assert "--property=User=hello" in argv
+
+
+def test_words_arrive_as_they_are(controller: Controller) -> None:
+    """systemd would replace $NAME by a variable."""
+    system = server(commands={"systemd-run ...": ""})
+    argv = ["sh", "-c", "echo $$ ${HOME} $x '%n'"]
+    system.put("/bin/sh", "")
+    execute.query({"app": "hello", "run": "1", "argv": argv}, system, controller.conversation)
+    assert system.ran[0][-3:] == ("/bin/sh", "-c", "echo $$$$ $${HOME} $$x '%n'")
 
 
 @pytest.mark.parametrize(
