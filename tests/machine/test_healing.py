@@ -67,7 +67,7 @@ def test_a_worker_killed_ten_times(tmp_path: Path, sandbox: Sandbox, fresh_serve
     assert re.search(r"(0 failed|0 changed)", healed.out), healed
     assert re.search(r"0 changed", shop.inv("provision").out)
     sh(sandbox, server, 'test -z "$(dpkg --audit)"; nginx -t -q; systemctl is-active -q nginx')
-    litter = "find /etc /srv /opt /var/lib/hostwright -xdev ( -name '*.new' -o -name '*.tmp' -o -name '.hostwright*' )"
+    litter = "find /etc /srv /opt /var/lib/hostwright -xdev ( -name '*.new' -o -name '*.tmp' -o -name '.*.hostwright' )"
     assert sh(sandbox, server, litter.replace("(", "\\(").replace(")", "\\)")) == ""
     shop.inv("deploy")
     assert shop.curl("/health")[0] == 200
