@@ -57,12 +57,13 @@ class Waited(Event):
 
 
 class Attached(Event):
-    """What follows until its RunFinished is the replay of a run whose viewer was lost."""
+    """What follows until its RunFinished is of a run whose viewer was lost; `same`: it is what was asked for."""
 
     event = "attached"
 
-    def __init__(self, holder: Mapping[str, Any]) -> None:
+    def __init__(self, holder: Mapping[str, Any], same: bool = False) -> None:
         self.holder = holder
+        self.same = same
 
 
 class RunStarted(Event):

@@ -44,8 +44,19 @@ def held(path: str) -> bool:
 
 def holder(paths: Paths) -> Optional[dict[str, Any]]:
     """Who holds the host: run, action, project, by, began (Unix seconds), what; None when nobody does."""
-    if not held(paths.lock):
-        return None
+    return (
+        {key: value for key, value in _written(paths).items() if key != "digest"}
+        if held(paths.lock)
+        else None
+    )
+
+
+def asked(paths: Paths) -> str:
+    """The digest of what the holder was asked for. Secrets went into it: it is shown to nobody."""
+    return str(_written(paths).get("digest", ""))
+
+
+def _written(paths: Paths) -> dict[str, Any]:
     try:
         with open(paths.holder, "rb") as file:
             value: dict[str, Any] = json.loads(file.read())

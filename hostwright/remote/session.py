@@ -37,6 +37,8 @@ class Session:
         self.conversation = conversation
         self.paths = paths
         self.heard = time.monotonic()
+        # the run that was attached to is what was asked for: its last word was the answer
+        self.answered = False
 
     def serve(self, request: dict[str, Any]) -> None:
         """Answer the request; whatever goes wrong ends as a RunFinished.
@@ -90,7 +92,7 @@ class Session:
             answer: events.RunFinished = module.query(request, system, self.conversation)
             return answer
         busy = self._wait_for_host(request)
-        if busy:
+        if busy or self.answered:
             return busy
         if hasattr(module, "plan"):
             finished: Optional[events.RunFinished] = module.plan(request, system, self.conversation.emit)
@@ -113,8 +115,12 @@ class Session:
                 return None
             run = holder.get("run", "")
             if run and request.get("attach", True) and not lock.held(self.paths.viewer(run)):
-                self.conversation.emit(events.Attached(holder))
+                digest = request.get("digest", "")
+                self.answered = bool(digest) and digest == lock.asked(self.paths)
+                self.conversation.emit(events.Attached(holder, self.answered))
                 lost = self.view(run, "that run")
+                if self.answered:
+                    return lost
                 if lost:
                     self.conversation.emit(lost)
                 continue

@@ -118,6 +118,7 @@ def main(state: str, runtime: str, run_id: str) -> None:
 
 def _locked(paths: Paths, request: Mapping[str, Any], run: Run) -> events.RunFinished:
     me = {key: request[key] for key in ("run", "action", "project", "by", "began", "what")}
+    me["digest"] = request.get("digest", "")
 
     def waiting(seconds: float) -> None:
         run.safe_point()

@@ -62,7 +62,7 @@ class Activity:
         elif isinstance(event, events.Waited):
             self._now("waiting for another run", now - event.seconds)
         elif isinstance(event, events.Attached):
-            self._replaying = True
+            self._replaying = not event.same
             self._now("attached", now)
         elif isinstance(event, events.RunStarted):
             self.total, self.done = event.total, 0

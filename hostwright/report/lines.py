@@ -161,7 +161,9 @@ class Lines:
         elif isinstance(event, events.Waited):
             return self._waited(host, seen, event)
         elif isinstance(event, events.Attached):
-            text = f"attached to {holder(event.holder, self._wall())}. What it did so far:"
+            text = f"attached to {holder(event.holder, self._wall())}"
+            text += ": the same, so nothing runs twice" if event.same else ""
+            text += ". What it did so far:"
             return self._prose(self._name(host), text)
         elif isinstance(event, events.SourceReady):
             return self._source(host, event)

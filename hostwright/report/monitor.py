@@ -135,7 +135,7 @@ class HostReport:
         elif isinstance(event, events.Answered):
             self.data = event.data
         elif isinstance(event, events.Attached):
-            self._replaying = True
+            self._replaying = not event.same
             self.attached = str(event.holder.get("run", ""))
         elif isinstance(event, events.RunStarted):
             self.run, self.action, self.check = event.run, event.action, not event.apply

@@ -9,14 +9,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hostwright.errors import SourceError
-from hostwright.inventory import App, Host, Inventory
+from hostwright.inventory import App, Host, Inventory, Secret
 from hostwright.recipes.release import Release, Values, deploy_fields, release_id, release_message, secrets
 from hostwright.recipes.render import renderer
 from hostwright.remote import events, wire
 from hostwright.report import Output, Report
 from hostwright.run.fleet import Fleet
 from hostwright.run.login import Logins
-from hostwright.run.request import request
+from hostwright.run.request import digest, request
 from hostwright.run.source import LocalSource, pack, resolve
 from hostwright.transport.base import Transport
 
@@ -73,13 +73,18 @@ class Deploy:
         }
         if self.local:
             source = {"kind": "push", "commit": self.local.commit, "prefix": self.local.prefix}
+        fields = deploy_fields(self.app, host, source, self.build_env)
+        revealed = {name: v.reveal() if isinstance(v, Secret) else v for name, v in self.env.items()}
+        # a branch of a git URL may have moved on
+        same = digest(self.inventory.project, fields, self.app, revealed) if self.local else ""
         return request(
             "deploy",
             self.inventory.project,
             f"deploy {self.app.name} {self.local.commit[:7] if self.local else ref}".strip(),
             wait=self.wait,
             secrets=secrets(self.env, self.build_env),
-            **deploy_fields(self.app, host, source, self.build_env),
+            digest=same,
+            **fields,
         )
 
     def answer(self, host: Host, event: events.Event) -> Iterable[bytes]:
@@ -126,6 +131,7 @@ def rollback(
             app=app.name,
             to=to,
             keep_releases=app.keep_releases,
+            digest=digest(inventory.project, app.name, to),
             secrets=[],
         )
 

@@ -59,7 +59,7 @@ class Dialogue:
             if isinstance(event, events.Hello):
                 self._greet(event, needs_systemd=not request.get("inline"))
             if isinstance(event, events.Attached):
-                replaying = True
+                replaying = not event.same
             self._on_event(event)
             if isinstance(event, QUESTIONS) and self._answer:
                 for frame in self._answer(event):

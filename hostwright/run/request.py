@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
+import json
 import secrets
 import socket
 import time
@@ -19,6 +21,11 @@ def who() -> str:
     except (KeyError, OSError):  # a container without a passwd entry
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def digest(*parts: object) -> str:
+    """The same for the same: so that a command that is repeated while its run goes on is not done twice."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def request(
@@ -42,7 +49,7 @@ def request(
         diff: send the diffs of contents.
         wait: seconds to wait for another run.
         total: steps or resources, for progress.
-        fields: what the action needs.
+        fields: what the action needs; `digest`, if what is asked for must not be done twice.
     """
     return {
         "action": action,

@@ -194,6 +194,21 @@ def test_killed_viewer_next_run_attaches_and_replays(machine: Machine) -> None:
     assert (last(again).outcome, last(again).changed, last(again).unchanged) == ("done", 0, 2)
 
 
+def test_the_same_again_attaches_and_is_not_done_twice(machine: Machine) -> None:
+    wanted = machine.request(slow(machine, 1.5), digest="d1")
+    channel, heard, thread = start(machine, wanted)
+    until(lambda: saw(heard, "output", line="working"))
+    os.kill(channel._process.pid, signal.SIGKILL)
+    thread.join()
+    channel.close()
+    again = machine.hold(machine.request(slow(machine, 1.5), digest="d1"))
+    (attached,) = [event for event in again if isinstance(event, events.Attached)]
+    assert attached.same
+    assert "digest" not in attached.holder, "secrets went into it"
+    assert sum(isinstance(e, events.RunFinished) for e in again) == 1
+    assert (last(again).outcome, last(again).changed) == ("done", 1)
+
+
 def test_cancel_stops_at_a_safe_point_and_the_next_run_completes(machine: Machine) -> None:
     wanted = machine.request(slow(machine, 1), file(machine))
     channel, heard, thread = start(machine, wanted)

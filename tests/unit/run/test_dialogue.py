@@ -67,6 +67,11 @@ def test_a_replayed_run_is_not_the_end() -> None:
     assert hold(Script(HELLO, attached, replayed, DONE)) == [HELLO, attached, replayed, DONE]
 
 
+def test_the_end_of_a_run_that_is_what_was_asked_for_is_the_end() -> None:
+    attached = events.Attached({"run": "1"}, same=True)
+    assert hold(Script(HELLO, attached, DONE)) == [HELLO, attached, DONE]
+
+
 def test_questions_are_answered() -> None:
     def answer(event: events.Event) -> Iterable[bytes]:
         return [b"one", b"two"] if isinstance(event, events.SourceNeeded) else []
