@@ -87,7 +87,6 @@ class Demo:
         """Write the inventory of a new throw-away server, or of the one that was named."""
         from hostwright.inventory import parse_address
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         extra = ""
         if host:
             where = parse_address(host)
@@ -106,6 +105,8 @@ class Demo:
             extra = (
                 f"    identity_file: {server.identity_file}\n    host_key: {host_key(server.known_hosts)}\n"
             )
+        # only now: the last server of a checkout takes .sandbox with it when it goes
+        self.folder.mkdir(parents=True, exist_ok=True)
         text = INVENTORY.format(greeting="Hello from Hostwright", address=address, user=user, port=port)
         self.inventory.write_text(text + extra, encoding="utf-8")
         return address
