@@ -53,7 +53,9 @@ def build(deploy: Transaction) -> str:
     repository = Repository(system, layout.repository)
     release, commit = request["release"]["id"], request["commit"]
     if system.stat(layout.release(release)):
-        raise StepError("there is a release %s on this server already" % release)
+        raise StepError(
+            "another run deployed %s in the same second" % commit[:7], hint="What is live: inv releases"
+        )
     with run.step("guard") as step:
         if not repository.has(commit):
             raise StepError("the commit %s was removed meanwhile" % commit[:7], hint="Deploy it again.")
