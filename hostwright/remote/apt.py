@@ -7,7 +7,16 @@ first; whoever is quicker than we are in between makes apt fail with "Could not 
 from __future__ import annotations
 
 from . import dpkg
-from .apt_errors import FINAL, INTERRUPTED, LOCKED, STALE, diagnose, fetch_problems, unreachable
+from .apt_errors import (
+    FINAL,
+    INTERRUPTED,
+    LOCKED,
+    STALE,
+    diagnose,
+    fetch_problems,
+    first_problem,
+    unreachable,
+)
 from .resources.base import Failed
 
 TYPE_CHECKING = False
@@ -220,7 +229,7 @@ class Apt:
             if trouble.kind == FINAL and not problems:
                 raise trouble.failed
             if tries == len(PAUSES):
-                self._notice("going on with the package lists that are there; %d problems" % len(problems))
+                self._notice("going on with the package lists that are there; " + first_problem(result))
                 return
             self._notice("apt-get update had problems, trying again in %d s" % PAUSES[tries])
             self._system.sleep(PAUSES[tries])

@@ -52,10 +52,11 @@ def diagnose(result: Result) -> Trouble:
         (INTERRUPTED, _interrupted),
         (FINAL, _no_space),
         (FINAL, _would_remove),
+        (FINAL, _held),
         (FINAL, _virtual_package),
         (STALE, _no_such_package),
         (STALE, _network),
-        (FINAL, _unmet),
+        (STALE, _unmet),
         (FINAL, _package_script),
     ):
         failed = explain(result, lines)
@@ -77,6 +78,17 @@ def fetch_problems(result: Result) -> list[str]:
     return found or [line for line in lines if line.startswith(("E:", "W: Failed to fetch", "W: GPG error"))]
 
 
+def first_problem(result: Result) -> str:
+    """The first of them in one line: which source, and why."""
+    problems = fetch_problems(result)
+    if not problems:
+        return "exit code %d" % result.exit_code
+    # "Err:3 http://mirror.test bookworm InRelease", and below it why
+    source = problems[0].partition(" ")[2] if problems[0].startswith("Err:") else problems[0]
+    why = problems[1].strip() if len(problems) > 1 and problems[1].startswith("  ") else ""
+    return ": ".join(part for part in (source, why) if part)
+
+
 def unreachable(result: Result) -> Failed:
     """No package list could be had."""
     return _failed(
@@ -90,7 +102,8 @@ def unreachable(result: Result) -> Failed:
 def _failed(result: Result, message: str, hint: str, lines: Sequence[str], last: bool = True) -> Failed:
     shown = [line for line in lines if line.strip()]
     shown = shown[-15:] if last else shown[:15]
-    return Failed(message, hint, tail=shown, argv=result.argv, exit_code=result.exit_code)
+    # apt-get update ends with 0 even when it got nothing
+    return Failed(message, hint, tail=shown, argv=result.argv, exit_code=result.exit_code or None)
 
 
 def _with(lines: Sequence[str], *texts: str) -> list[str]:
@@ -123,19 +136,39 @@ def _no_space(result: Result, lines: Sequence[str]) -> Optional[Failed]:
 def _would_remove(result: Result, lines: Sequence[str]) -> Optional[Failed]:
     if not _with(lines, "Packages need to be removed but remove is disabled"):
         return None
-    begin = next((n for n, line in enumerate(lines) if "will be REMOVED" in line), len(lines))
-    names = []
-    for line in lines[begin + 1 :]:
-        if not line.startswith("  "):
-            break
-        names += line.split()
+    names, shown = _listed(lines, "will be REMOVED")
     return _failed(
         result,
         "apt would have to remove %s, which we leave to you" % (" ".join(names) or "packages"),
         "If they are not needed: sudo apt-get remove %s" % " ".join(names),
-        lines[begin : begin + 10],
+        shown,
         last=False,
     )
+
+
+def _held(result: Result, lines: Sequence[str]) -> Optional[Failed]:
+    if not _with(lines, "Held packages were changed and -y was used"):
+        return None
+    names, shown = _listed(lines, "held packages will be changed")
+    them = "package is" if len(names) == 1 else "packages are"
+    return _failed(
+        result,
+        "the %s on hold on this server: %s" % (them, " ".join(names)),
+        "If they need not be: sudo apt-mark unhold %s" % " ".join(names),
+        shown,
+        last=False,
+    )
+
+
+def _listed(lines: Sequence[str], head: str) -> tuple[list[str], Sequence[str]]:
+    """The packages that apt names, indented, below a heading; and those lines."""
+    begin = next((n for n, line in enumerate(lines) if head in line), len(lines))
+    names: list[str] = []
+    for line in lines[begin + 1 :]:
+        if not line.startswith("  "):
+            break
+        names += line.split()
+    return names, lines[begin : begin + 10]
 
 
 def _virtual_package(result: Result, lines: Sequence[str]) -> Optional[Failed]:
