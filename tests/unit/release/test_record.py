@@ -15,7 +15,7 @@ COMMITS = {"a": "aaaa1111", "b": "bbbb2222", "c": "cccc3333", "d": "dddd4444", "
 
 
 def lines(*story: str) -> list[bytes]:
-    """`a`: deployed; `=a`: deployed, and the same as what was live; `>a`: rolled back to; `!a`: refused; `?a`: failed."""
+    """`a`: deployed; `=a`: deployed, the same as what was live; `>a`: rolled back to; `!a`: refused; `?a`: failed."""
     found, current = [], ""
     for when, word in enumerate(story):
         name = word.lstrip("=>!?")
