@@ -29,6 +29,7 @@ apps:
     interface: wsgi
     requirements: requirements.txt
     health: {{path: /health, timeout: 2, window: 0.3}}
+    release_command: sh -c 'echo "$PLAIN" > ~/ran'
     env: {{PLAIN: "a$PLAIN %n $$"}}
 hosts:
   web1: {{address: {address}}}
@@ -113,11 +114,13 @@ def test_requirements_that_cannot_be_had(picky: Project, requirements: str, word
     assert picky.curl("/") == (200, "good")
 
 
-def test_a_rollback_is_away_from_what_is_live(picky: Project) -> None:
-    """The same deployed twice is nothing to go back to."""
+def test_a_rollback_is_away_from_what_is_live(picky: Project, sandbox: Sandbox) -> None:
+    """The same deployed twice is nothing to go back to, and nothing to run the release command for."""
     write(picky, GOOD.replace("good", "better"))
-    picky.inv("deploy")
-    picky.inv("deploy")
+    assert "did not run" not in picky.inv("deploy").out
+    assert sh(sandbox, picky.server, "cat /var/lib/picky/ran; rm /var/lib/picky/ran") == "a$PLAIN %n $$"
+    assert "the release command did not run: the code is what is live" in picky.inv("deploy").out
+    assert sh(sandbox, picky.server, "ls /var/lib/picky") == ""
     picky.inv("rollback")
     assert picky.curl("/") == (200, "good")
 

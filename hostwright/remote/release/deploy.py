@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 
+from .. import events
 from ..run import StepError
 from . import command, source
 from .builder import Builder
@@ -20,7 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping
 
-    from .. import events
     from ..run import Run
     from ..system import System
 
@@ -87,6 +87,10 @@ def build(deploy: Transaction) -> str:
         step.detail = release
     if runs_command:
         _release_command(deploy, release)
+    elif request["release_command"]:
+        written = " ".join(shlex.quote(word) for word in request["release_command"])
+        message = "the release command did not run: the code is what is live already"
+        run.emit(events.Noticed(message, "If it must: inv run %s" % shlex.quote(written)))
     with run.step("sync"):
         # the rename of `current` must never be on disk before what it leads to
         system.syncfs(layout.root)
