@@ -12,7 +12,7 @@ HostwrightError                 1
 |   |-- SudoFailed              3   needs a password, wrong password, not allowed
 |   |-- UnsupportedServer       3   no Python that can be had, not Debian or Ubuntu, no systemd
 |   |-- ProtocolError           3   noise instead of our frames, another protocol version
-|   `-- ConnectionLost          3   the work goes on at the server
+|   `-- ConnectionLost          3   a run that was started goes on at the server
 |-- Cancelled                 130   Ctrl-C before anything was begun, or a second one
 |-- SourceError                 1   git says no: uncommitted changes, unknown ref, unsupported repository
 `-- SandboxError                1
@@ -110,7 +110,7 @@ class ProtocolError(TransportError):
 
 
 class ConnectionLost(TransportError):
-    """The connection ended before the run did. The work goes on at the server."""
+    """The connection ended before the command did. A run that was started goes on at the server."""
 
 
 class SourceError(HostwrightError):

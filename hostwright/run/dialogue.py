@@ -40,7 +40,7 @@ class Dialogue:
         """Send the request and follow the events to the last one.
 
         Raises:
-            ConnectionLost: the channel ended first; the work goes on at the server.
+            ConnectionLost: the channel ended first; what was started may go on at the server.
             ProtocolError: what came was not ours.
             UnsupportedServer: not a system we can manage.
         """
@@ -99,16 +99,12 @@ class Dialogue:
         """Why the channel ended before the agent's last word."""
         code, tail = self._channel.exit_code(), self._channel.stderr_tail()
         if self._greeted and code is None:
-            return ConnectionLost(
-                "connection lost; what was started goes on at the server",
-                host=self._host,
-                hint="Watch it with the same command: it attaches, nothing runs twice.",
-            )
+            return ConnectionLost("connection lost", host=self._host, hint="Try again.")
         said = (*self._noise[-10:], *tail)
         what = "the agent ended" if self._greeted else "the server answered, but the agent did not start"
         return ProtocolError(
             f"{what} (exit code {code})",
             host=self._host,
             evidence=said,
-            hint="If a shell start-up file prints or exits for commands without a terminal, silence it.",
+            hint="Is the user's login shell a shell? Does one of its start-up files print or exit? Silence it.",
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hostwright.errors import Cancelled, HostwrightError, TransportError
+from hostwright.errors import Cancelled, ConnectionLost, HostwrightError, TransportError
 from hostwright.inventory import Host
 from hostwright.remote import events, wire
 from hostwright.report import Output, Report
@@ -25,6 +25,8 @@ AnswerFor = Callable[[Host, events.Event], Iterable[bytes]]
 Message = tuple[str, events.Event | HostwrightError | None]
 # seconds between signs of life; the agent leaves when it hears none for 60 s
 PING = 5.0
+# seconds until the agent must have said its first word
+PATIENCE = 60.0
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Worker:
     channel: Channel | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     begun: bool = False
+    started: bool = False
     greeted: bool = False
     stop: bool = False
     over: bool = False
@@ -51,7 +54,8 @@ class Worker:
             self.begun, self.channel = True, channel
 
     def hear(self, event: events.Event) -> None:
-        """The agent's first word: from now on it understands ours."""
+        """The agent's first word: from now on it understands ours. Later: its run has started."""
+        self.started = self.started or isinstance(event, (events.RunStarted, events.Attached))
         if isinstance(event, events.Hello):
             self.greeted = True
             if self.stop:
@@ -218,6 +222,9 @@ class Fleet:
                 transport.close()
         except HostwrightError as error:
             error.host = error.host or host.name
+            if isinstance(error, ConnectionLost) and worker.started and self._lasting:
+                error.message += "; what was started goes on at the server"
+                error.hint = "Watch it with the same command: it attaches, nothing runs twice."
             self._messages.put((host.name, error))
         except Exception as error:  # a bug of ours must not leave the main thread waiting
             problem = HostwrightError(
@@ -240,7 +247,7 @@ class Fleet:
     ) -> None:
         host = worker.host
         for attempt in (1, 2):
-            channel = transport.open(agent().argv(), forward_agent=self._forward_agent)
+            channel = transport.open(agent().argv(), forward_agent=self._forward_agent, patience=PATIENCE)
             try:
                 worker.begin(channel)
                 reply = (lambda event: answer(host, event)) if answer else None

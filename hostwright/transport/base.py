@@ -50,10 +50,18 @@ class Transport(Protocol):
     def public_key(self) -> str:
         """The key that was accepted, as a line of authorized_keys; empty where no key was needed."""
 
-    def open(self, argv: Sequence[str], *, root: bool = True, forward_agent: bool = False) -> Channel:
+    def open(
+        self,
+        argv: Sequence[str],
+        *,
+        root: bool = True,
+        forward_agent: bool = False,
+        patience: float | None = None,
+    ) -> Channel:
         """Start a command, as root unless told otherwise. Returns at once; `lines` says how it went.
 
-        With `forward_agent` it may use this machine's ssh agent (for git over ssh).
+        With `forward_agent` it may use this machine's ssh agent (for git over ssh). With `patience` it is
+        our agent, and must say its first word within so many seconds.
 
         Raises:
             TransportError: the connection is gone.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import shlex
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from hostwright.errors import ConnectionLost, SudoFailed, TransportError
+from hostwright.errors import ConnectionLost, ProtocolError, SudoFailed, TransportError
 from hostwright.remote import wire
 from hostwright.transport import refusals, sudo
 
@@ -33,13 +34,23 @@ class SshChannel:
         argv: the command.
         root: run it as root.
         keep_agent: leave the forwarded ssh agent to it.
+        patience: seconds within which our agent must have said something; None: it is another command.
     """
 
-    def __init__(self, transport: SshTransport, argv: Sequence[str], *, root: bool, keep_agent: bool) -> None:
+    def __init__(
+        self,
+        transport: SshTransport,
+        argv: Sequence[str],
+        *,
+        root: bool,
+        keep_agent: bool,
+        patience: float | None = None,
+    ) -> None:
         self._transport = transport
         self._argv = tuple(argv)
         self._root = root
         self._keep_agent = keep_agent
+        self._patience = patience
         self._lock = threading.Lock()
         self._answered = False
         self._stderr = bytearray()
@@ -51,6 +62,7 @@ class SshChannel:
     def _start(self, argv: Sequence[str]) -> Channel:
         channel = self._transport.start(shlex.join(argv), forward_agent=self._keep_agent)
         channel.settimeout(TICK)
+        self._began = time.monotonic()
         return channel
 
     # -- stdin ---------------------------------------------------------------------------------------------
@@ -112,6 +124,7 @@ class SshChannel:
     def _receive(self) -> bytes:
         """What comes next on stdout; nothing at its end. Keeps stderr flowing and notices a dead server."""
         while True:
+            self._check_patience()
             try:
                 data: bytes = self._channel.recv(1 << 16)
             except TimeoutError:
@@ -127,6 +140,16 @@ class SshChannel:
         silent = self._transport.silence
         if silent > SILENCE:
             raise self._lost(f"no sign of life for {silent:.0f} s")
+
+    def _check_patience(self) -> None:
+        if self._answered or self._patience is None or time.monotonic() - self._began < self._patience:
+            return
+        raise ProtocolError(
+            f"logged in, but the agent did not start within {self._patience:.0f} s",
+            host=self._transport.name,
+            evidence=self.stderr_tail(),
+            hint=f"Does a shell start-up file of {self._transport.user} wait, or start another program?",
+        )
 
     # -- the end -------------------------------------------------------------------------------------------
 
@@ -146,13 +169,7 @@ class SshChannel:
         return problem
 
     def _lost(self, why: str) -> ConnectionLost:
-        if not self._answered:
-            return ConnectionLost(f"connection lost: {why}", host=self._transport.name, hint="Try again.")
-        return ConnectionLost(
-            f"connection lost ({why}); what was started goes on at the server",
-            host=self._transport.name,
-            hint="Watch it with the same command: it attaches, nothing runs twice.",
-        )
+        return ConnectionLost(f"connection lost: {why}", host=self._transport.name, hint="Try again.")
 
     def exit_code(self) -> int | None:
         """The exit code; see Channel.exit_code."""

@@ -74,8 +74,15 @@ class LocalTransport:
 
     public_key = ""
 
-    def open(self, argv: Sequence[str], *, root: bool = True, forward_agent: bool = False) -> LocalChannel:
-        """Start a command. `root` and `forward_agent` mean nothing here: it is this user, with this agent."""
+    def open(
+        self,
+        argv: Sequence[str],
+        *,
+        root: bool = True,
+        forward_agent: bool = False,
+        patience: float | None = None,
+    ) -> LocalChannel:
+        """Start a command. What else is asked for means nothing here: it is this user, with this agent."""
         return LocalChannel(argv)
 
     def close(self) -> None:

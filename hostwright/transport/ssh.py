@@ -83,15 +83,23 @@ class SshTransport:
         """The key that logged in, as a line of authorized_keys."""
         return self._link.public_key
 
-    def open(self, argv: Sequence[str], *, root: bool = True, forward_agent: bool = False) -> SshChannel:
+    def open(
+        self,
+        argv: Sequence[str],
+        *,
+        root: bool = True,
+        forward_agent: bool = False,
+        patience: float | None = None,
+    ) -> SshChannel:
         """Start a command; see Transport.open.
 
         Args:
             argv: the command.
             root: through sudo, unless root is logged in.
             forward_agent: the command may use this machine's ssh agent (for git over ssh).
+            patience: seconds until our agent must have said something; None: any command, any time.
         """
-        return SshChannel(self, argv, root=root, keep_agent=forward_agent)
+        return SshChannel(self, argv, root=root, keep_agent=forward_agent, patience=patience)
 
     def start(self, command: str, *, forward_agent: bool = False) -> Channel:
         """A session in which the login shell runs `command`; does not wait for it.

@@ -11,6 +11,7 @@ from testinfra.backend.base import BaseBackend, CommandResult
 
 from hostwright.errors import ConnectionLost, ProtocolError
 from hostwright.remote import events, wire
+from hostwright.run.fleet import PATIENCE
 from hostwright.run.request import request
 from hostwright.transport.base import Transport
 from hostwright.transport.bundle import agent
@@ -30,7 +31,7 @@ class AgentBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no typ
         super().__init__(name)
         self._encoding = "utf-8"
         self._transport = transport
-        self._channel = transport.open(agent().argv())
+        self._channel = transport.open(agent().argv(), patience=PATIENCE)
         self._lines: Iterator[bytes] = self._channel.lines()
         wanted = request("commands", "verify", "verify", protocol=wire.PROTOCOL)
         self._channel.send(wire.message(wanted))

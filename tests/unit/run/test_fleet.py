@@ -31,7 +31,7 @@ class Agent:
         self.label = "ubuntu@web1:22"
         self.public_key = ""
 
-    def open(self, argv: object, *, root: bool = True, forward_agent: bool = False) -> Agent:
+    def open(self, argv: object, **how: object) -> Agent:
         return self
 
     def send(self, data: bytes) -> None:
@@ -169,6 +169,20 @@ def test_a_question_is_given_up_without_a_word() -> None:
     report = Fleet([host()], lambda _: agent, seen, lasting=False).run(request_for)  # type: ignore[arg-type]
     assert report.exit_code == 130
     assert seen.notices == []
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("told", [[HELLO], [HELLO, STARTED]], ids=["asked", "started"])
+def test_a_lost_connection_says_what_goes_on(lasting: bool, told: list[events.Event]) -> None:
+    agent, seen = Agent(), Seen(presses=0)
+    agent.lines = lambda: iter([wire.line(event.to_wire())[:-1] for event in told])  # type: ignore[method-assign]
+    report = Fleet([host()], lambda _: agent, seen, lasting=lasting).run(request_for)  # type: ignore[arg-type]
+    assert report.exit_code == 3
+    goes_on = (
+        "web1  connection lost; what was started goes on at the server\n"
+        "  Watch it with the same command: it attaches, nothing runs twice."
+    )
+    assert seen.errors == [goes_on if lasting and STARTED in told else "web1  connection lost\n  Try again."]
 
 
 def test_a_host_that_is_down_is_not_among_those_that_are_cancelled() -> None:

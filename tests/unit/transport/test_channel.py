@@ -15,6 +15,7 @@ from hostwright.errors import (
     AuthenticationFailed,
     ConnectionLost,
     HostwrightError,
+    ProtocolError,
     SudoFailed,
     UnsupportedServer,
 )
@@ -325,10 +326,7 @@ def test_a_connection_cut_in_the_middle(transport: SshTransport, server: Server)
     server.transports[0].sock.shutdown(socket.SHUT_RDWR)
     with pytest.raises(ConnectionLost) as caught:
         list(lines)
-    assert str(caught.value) == (
-        "web1  connection lost (the server closed it); what was started goes on at the server\n"
-        "  Watch it with the same command: it attaches, nothing runs twice."
-    )
+    assert str(caught.value) == "web1  connection lost: the server closed it\n  Try again."
     with pytest.raises(ConnectionLost):
         channel.send(b"x" * 100)
     with pytest.raises(ConnectionLost, match="connection lost: the server closed it"):
@@ -363,6 +361,25 @@ def test_a_silent_command_is_not_a_dead_server(
     monkeypatch.setattr(channel_module, "SILENCE", 0.3)
     channel = transport.open(("sh", "-c", "sleep 1.5; echo done"), root=False)
     assert list(channel.lines()) == [b"done"]
+
+
+def test_an_agent_that_never_starts_is_given_up(transport: SshTransport) -> None:
+    """A start-up file that waits, or starts something else, as `exec cat` would: what we send comes back."""
+    channel = transport.open(("sh", "-c", "echo waiting >&2; cat"), root=False, patience=1)
+    channel.send(b"hello\n")
+    with pytest.raises(ProtocolError) as error:
+        list(channel.lines())
+    assert str(error.value) == (
+        "web1  logged in, but the agent did not start within 1 s\n"
+        "  | waiting\n"
+        f"  Does a shell start-up file of {transport.user} wait, or start another program?"
+    )
+
+
+def test_an_agent_that_has_answered_may_be_silent(transport: SshTransport) -> None:
+    argv = ("sh", "-c", f"printf '{RS}{{}}\\n'; sleep 1; echo done")
+    channel = transport.open(argv, root=False, patience=0.5)
+    assert list(channel.lines()) == [b"\x1e{}", b"done"]
 
 
 # -- installing Python -------------------------------------------------------------------------------------------
