@@ -68,8 +68,13 @@ def found(system: System, layout: Layout, release: str, argv: Sequence[str]) -> 
         places = [folder + "/code"]
     for place in places:
         path = "%s/%s" % (place, program.lstrip("/"))
-        if system.exists(path):
-            return (path, *argv[1:])
+        if not system.exists(path):
+            continue
+        file = system.stat(path)
+        if len(places) == 1 and file and file.kind == "file" and not file.mode & 0o111:
+            hint = "git update-index --chmod=+x %s, or name its interpreter: python %s" % (program, program)
+            raise StepError("%s is not executable" % program, hint=hint)
+        return (path, *argv[1:])
     hint = "Is what brings it in the requirements? " if len(places) > 1 else ""
     raise StepError(
         "there is no program %s in this release or on the server" % program,

@@ -211,7 +211,11 @@ class Resolver:
         return os.path.normpath(os.path.join(self._tree, posixpath.dirname(self._path)))
 
     def _read(self, path: str) -> Optional[bytes]:
-        return self._system.read(os.path.join(self._tree, path))
+        full = os.path.join(self._tree, path)
+        # we are root: a link of the commit must not make us read what is the server's
+        if not os.path.realpath(full).startswith(os.path.realpath(self._tree) + "/"):
+            raise Problem(path, "it leads out of the repository")
+        return self._system.read(full)
 
     def _write(self, name: str, text: str) -> str:
         return hand_over(self._system, self._layout, name, text)

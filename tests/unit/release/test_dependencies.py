@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,23 @@ def test_uv_lock_is_exported() -> None:
     assert system.uv[0][0] == "export"
     assert "--locked" in system.uv[0]
     assert f"{TREE}/back" in system.uv[0]
+
+
+def test_a_link_of_the_commit_does_not_lead_root_out_of_it(tmp_path: Path) -> None:
+    from hostwright.remote.system import System
+
+    (tmp_path / "tree" / "reqs").mkdir(parents=True)
+    (tmp_path / "shadow").write_text("root:secret\n")
+    (tmp_path / "tree" / "requirements.txt").write_text("-r reqs/more.txt\n")
+    (tmp_path / "tree" / "reqs" / "more.txt").symlink_to("link")
+    (tmp_path / "tree" / "reqs" / "link").symlink_to(tmp_path / "shadow")
+    layout, system = Layout("hello"), System()
+    builder = Builder(system, layout, {}, str(tmp_path), lambda line: None)
+    tree = str(tmp_path / "tree")
+    with pytest.raises(StepError) as error:
+        Resolver(system, layout, builder, Shelf(system, layout), REQUEST, tree).lock("3.11.2", "x86_64")
+    assert error.value.message == "reqs/more.txt: it leads out of the repository"
+    assert "secret" not in str(error.value)
 
 
 def test_a_uv_lock_that_is_outdated_is_refused() -> None:

@@ -98,11 +98,14 @@ def server(**more: Any) -> FakeSystem:
         f"{folder}/release.json": json.dumps(about),
         **{
             f"{folder}/{part}": ""
-            for part in ("code/manage.py", "venv/bin/python", "venv/bin/alembic", "gunicorn.conf.py", "env")
+            for part in ("code/web.py", "venv/bin/python", "venv/bin/alembic", "gunicorn.conf.py", "env")
         },
         "/etc/systemd/system/hello@.service": "",
         "/proc/net/unix": "",
-        **dict.fromkeys(("/usr/bin/printenv", "/usr/bin/sleep", "/bin/true"), ""),
+        **dict.fromkeys(
+            ("/usr/bin/printenv", "/usr/bin/sleep", "/bin/true", f"{folder}/code/manage.py"),
+            {"content": "", "mode": 0o755},
+        ),
     }
     return FakeSystem(files=files, **more)
 
@@ -276,6 +279,13 @@ def test_where_a_program_is_looked_for(controller: Controller, name: str, progra
     system = server(commands={"systemd-run ...": ""})
     execute.query({"app": "hello", "run": "1", "argv": [name]}, system, controller.conversation)
     assert system.ran[0][-1] == program
+
+
+def test_a_program_that_is_not_executable(controller: Controller) -> None:
+    with pytest.raises(StepError) as error:
+        execute.query({"app": "hello", "run": "1", "argv": ["./web.py"]}, server(), controller.conversation)
+    assert error.value.message == "./web.py is not executable"
+    assert "python ./web.py" in error.value.hint
 
 
 @pytest.mark.parametrize("name", ["alembik", "./manage.pie", "/opt/x", "cd"])
