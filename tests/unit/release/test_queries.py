@@ -102,10 +102,10 @@ def server(**more: Any) -> FakeSystem:
         },
         "/etc/systemd/system/hello@.service": "",
         "/proc/net/unix": "",
-        **dict.fromkeys(
-            ("/usr/bin/printenv", "/usr/bin/sleep", "/bin/true", f"{folder}/code/manage.py"),
-            {"content": "", "mode": 0o755},
-        ),
+        **{
+            program: {"content": "", "mode": 0o755}
+            for program in ("/usr/bin/printenv", "/usr/bin/sleep", "/bin/true", f"{folder}/code/manage.py")
+        },
     }
     return FakeSystem(files=files, **more)
 
