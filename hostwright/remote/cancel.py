@@ -25,5 +25,7 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     os.close(os.open(paths.cancel(holder["run"]), os.O_WRONLY | os.O_CREAT, 0o600))
     conversation.emit(events.Answered({"holder": holder}))
     return events.RunFinished(
-        "done", 0.0, message='asked "%s" by %s to stop at its next safe point' % (holder["what"], holder["by"])
+        "done",
+        0.0,
+        message='asked "%s" by %s to stop at its next safe point' % (holder["what"], holder["by"]),
     )
