@@ -114,8 +114,11 @@ class SshChannel:
             yield rest
 
     def _look_at(self, line: bytes) -> None:
-        """Our agent's lines have an RS: then the command runs. Anything else is noise, or a refusal."""
-        if wire.RS in line:
+        """Our agent's lines are RS and an object: then the command runs. Anything else is noise, or a refusal.
+
+        An RS alone may be of what we sent, given back by something that is no agent.
+        """
+        if wire.RS + b"{" in line:
             with self._lock:
                 self._answered, self._kept = True, None
         elif problem := refusals.other_user(line.decode("utf-8", "replace")):

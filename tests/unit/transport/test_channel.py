@@ -366,7 +366,7 @@ def test_a_silent_command_is_not_a_dead_server(
 def test_an_agent_that_never_starts_is_given_up(transport: SshTransport) -> None:
     """A start-up file that waits, or starts something else, as `exec cat` would: what we send comes back."""
     channel = transport.open(("sh", "-c", "echo waiting >&2; cat"), root=False, patience=1)
-    channel.send(b"hello\n")
+    channel.send(b"J\x1e\x00\n")
     with pytest.raises(ProtocolError) as error:
         list(channel.lines())
     assert str(error.value) == (
