@@ -437,7 +437,7 @@ def test_requirements_that_contradict_each_other(site: Site) -> None:
     before = site.answers()
     site.write(FLASK, "wsgi", "requirements.txt", "flask>=3\nwerkzeug<1\n")
     said = site.inv("deploy", code=1).out
-    assert "uv pip compile failed" in said
+    assert "unsatisfiable" in said
     assert "werkzeug" in said
     assert site.answers() == before
 
