@@ -77,6 +77,7 @@ def status(
         lines="How many of the last lines (default 100; with --since all).",
         since='As journalctl takes it: "10 min ago", "2026-11-21 14:00".',
         grep="Only lines that match this regular expression.",
+        release="Of this one instead of the live one: an id or a commit, or the begin of one.",
     ),
 )  # fmt: skip
 def logs(
@@ -87,6 +88,7 @@ def logs(
     lines: str = "",
     since: str = "",
     grep: str = "",
+    release: str = "",
     inventory: str | None = None,
     identity: str | None = None,
     json: bool = False,
@@ -97,9 +99,8 @@ def logs(
         chosen = session.app(app)
         hosts = session.hosts(host, purpose="deploy", app=chosen.name)
         count = number(lines or ("0" if since else "100"), "lines", 0, 100_000)
-        _, report = ask(
-            session, hosts, "logs", app=chosen.name, follow=follow, lines=count, since=since, grep=grep
-        )
+        wanted = {"follow": follow, "lines": count, "since": since, "grep": grep, "release": release}
+        _, report = ask(session, hosts, "logs", app=chosen.name, **wanted)
         end(report.exit_code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -95,6 +96,8 @@ def test_a_bad_release_names_its_cause(picky: Project, name: str) -> None:
         assert word in said, said
     assert "site-packages/gunicorn/app" not in said, "what loads the app says nothing about it"
     assert "nothing was switched" in said
+    (release,) = set(re.findall(r"inv logs --release (\S+)", said))
+    assert "gunicorn" in picky.inv("logs", "--release", release).out
     assert load.failures == []
     assert load.count > 20
 

@@ -139,5 +139,5 @@ class Gate:
         tail = journal(self._system, unit, self._since)
         tries = " (%d %s)" % (self._tries, "try" if self._tries == 1 else "tries") if self._tries else ""
         what = advice(self._layout.app, self._health, self._reply, tail)
-        hint = ("%s All that it wrote: journalctl -u %s" % (what, unit)).strip()
+        hint = ("%s All that it wrote: inv logs --release %s" % (what, self._release)).strip()
         return StepError(why + tries, tail, hint, refused=True)

@@ -9,7 +9,7 @@ from ..run import StepError
 from ..system import RunCancelled
 from .layout import Layout
 from .listening import Listener
-from .record import Shelf
+from .record import Log, Shelf, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def arguments(layout: Layout, request: Mapping[str, Any], current: str) -> tuple
 def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
     """Send the lines as Output events of the app; with `follow` until the controller goes."""
     layout = Layout(request["app"])
+    if request.get("release"):
+        request = {**request, "release": named(Log(system, layout).known(), str(request["release"]))}
     argv = arguments(layout, request, Shelf(system, layout).current())
     listener = Listener(conversation)
     system.cancelled = listener.cancelled

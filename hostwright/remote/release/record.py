@@ -159,6 +159,19 @@ def _refusal(message: str, known: Mapping[str, Known], candidates: Sequence[str]
     return StepError(message, tail, hint)
 
 
+def named(known: Mapping[str, Known], wanted: str) -> str:
+    """The newest release of this id or commit, or of one that begins so.
+
+    Raises:
+        StepError: there is none; lists the newest.
+    """
+    matches = _matches(known, known, wanted)
+    if not matches:
+        tail = tuple(entry.title for entry in list(known.values())[:-6:-1])
+        raise StepError("no release %s was ever made here" % wanted, tail, "inv releases")
+    return matches[-1]
+
+
 class Log:
     """The log of one app on disk."""
 

@@ -62,7 +62,7 @@ def refusal(*args: Any, **kwargs: Any) -> StepError:
         found.watch()
     assert error.value.refused
     assert error.value.tail == ("RuntimeError: no database",)
-    assert error.value.hint == "All that it wrote: journalctl -u hello@r1.service"
+    assert error.value.hint == "All that it wrote: inv logs --release r1"
     return error.value
 
 
@@ -103,7 +103,7 @@ def test_what_the_app_says_is_told() -> None:
         found.watch()
     assert "GET /health -> 302 to /login/ instead of 200 (4" in caught.value.message
     assert caught.value.hint.startswith("See `health:` in the inventory")
-    assert caught.value.hint.endswith("All that it wrote: journalctl -u hello@r1.service")
+    assert caught.value.hint.endswith("All that it wrote: inv logs --release r1")
 
 
 def test_no_answer() -> None:

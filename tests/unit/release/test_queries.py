@@ -33,7 +33,7 @@ LOG = [
         "did": "bad",
         "id": "r2",
         "t": 200.0,
-        "commit": "c2",
+        "commit": "c2c2c2",
         "subject": "two",
         "by": "bob@ci",
         "why": "it ended",
@@ -211,6 +211,16 @@ def test_arguments_of_journalctl() -> None:
         logs.arguments(layout, {}, "")
     with pytest.raises(StepError, match="unknown format 'xml'"):
         logs.arguments(layout, {"format": "xml"}, "r3")
+
+
+@pytest.mark.parametrize("wanted", ["r2", "c2c2"])
+def test_logs_of_another_release(controller: Controller, wanted: str) -> None:
+    system = server(commands={"journalctl ...": "boom\n"})
+    logs.query({"app": "hello", "release": wanted}, system, controller.conversation)
+    assert "--unit=hello@r2.*" in system.ran[0]
+    with pytest.raises(StepError, match="no release r9 was ever made here") as error:
+        logs.query({"app": "hello", "release": "r9"}, system, controller.conversation)
+    assert error.value.tail[0].startswith("r")
 
 
 def test_logs_are_sent_line_by_line(controller: Controller) -> None:
