@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import dpkg
 from .apt_errors import (
     FINAL,
+    FULL,
     INTERRUPTED,
     LOCKED,
     STALE,
@@ -226,7 +227,7 @@ class Apt:
             if trouble.kind == LOCKED:
                 self._wait(after_lost_race=True)
                 continue
-            if trouble.kind == FINAL and not problems:
+            if trouble.kind == FULL or (trouble.kind == FINAL and not problems):
                 raise trouble.failed
             if tries == len(PAUSES):
                 self._notice("going on with the package lists that are there; " + first_problem(result))

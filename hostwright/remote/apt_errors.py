@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from .system import Result
 
-# what can be done about it: wait for the lock, refresh the lists, finish what dpkg left, nothing
-LOCKED, STALE, INTERRUPTED, FINAL = "locked", "stale", "interrupted", "final"
+# what can be done about it: wait for the lock, refresh the lists, finish what dpkg left, nothing; and nothing
+# because the disk is full, which apt-get update does not count as a failure
+LOCKED, STALE, INTERRUPTED, FINAL, FULL = "locked", "stale", "interrupted", "final", "full"
 
 LOCK_TEXTS = (
     "Could not get lock ",
@@ -50,7 +51,7 @@ def diagnose(result: Result) -> Trouble:
     for kind, explain in (
         (LOCKED, _locked),
         (INTERRUPTED, _interrupted),
-        (FINAL, _no_space),
+        (FULL, _no_space),
         (FINAL, _would_remove),
         (FINAL, _held),
         (FINAL, _virtual_package),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from contextlib import contextmanager
 
@@ -115,5 +116,7 @@ def explain(error: BaseException) -> str:
     """One line for an exception nobody foresaw."""
     if isinstance(error, OSError) and error.strerror:
         where = " (%s)" % error.filename if error.filename else ""
+        if error.errno == errno.ENOSPC:
+            return "%s%s: see df -h and df -i on the server" % (error.strerror, where)
         return "%s%s" % (error.strerror, where)
     return "%s: %s" % (type(error).__name__, error)
