@@ -79,6 +79,8 @@ def ask(
             link.connect(path)
             link.sendall("\r\n".join(lines).encode("latin-1", "replace"))
             raw = _read(link, start + timeout, meanwhile)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            return Reply(0, time.monotonic() - start, "nothing listens there (%s)" % error.strerror)
         except OSError as error:
             return Reply(0, time.monotonic() - start, error.strerror or str(error))
     seconds = time.monotonic() - start

@@ -56,6 +56,25 @@ class Repository:
         self._system.chmod(self.path, 0o700)
         self._system.write_atomic(self.path + "/hostwright", b"complete\n", mode=0o644)
 
+    def mend(self, commit: str) -> bool:
+        """Make it anew when git cannot read it: all that it holds can be sent or fetched again.
+
+        Args:
+            commit: one that must be whole if it is here at all; may be empty.
+
+        Returns:
+            Whether it had to be.
+        """
+        # a ref that a power cut emptied is only worth a warning to git, and cannot be written again
+        refs = self.git("for-each-ref", "--sort=creatordate", "--format=%(objectname)", REFS, check=False)
+        sound = refs.ok and not refs.err.strip()
+        if sound and commit and self.has(commit):
+            sound = self.git("rev-list", "--objects", "--quiet", commit, timeout=SLOW, check=False).ok
+        if not sound:
+            self._system.unlink(self.path + "/hostwright")
+            self.create()
+        return not sound
+
     # -- commits -------------------------------------------------------------------------------------------
 
     def commits(self) -> list[str]:

@@ -45,6 +45,10 @@ def prepare(request: dict[str, Any], system: System, conversation: Conversation)
         repository = Repository(system, layout.repository)
         repository.create()
         source = request["source"]
+        if repository.mend(source.get("commit", "")):
+            conversation.emit(
+                events.Noticed("the app's repository on the server was damaged; it was made anew")
+            )
         if source["kind"] == "push":
             commit = source["commit"]
             _receive(repository, commit, conversation)

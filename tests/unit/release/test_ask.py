@@ -81,7 +81,9 @@ def test_what_an_answer_says(serve: Serve, rest: bytes, location: str, said: str
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    assert str(ask(str(tmp_path / "nothing"), "/", {}, 1)) == "No such file or directory"
+    assert (
+        str(ask(str(tmp_path / "nothing"), "/", {}, 1)) == "nothing listens there (No such file or directory)"
+    )
 
 
 @pytest.mark.parametrize(

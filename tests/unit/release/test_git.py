@@ -163,6 +163,42 @@ def test_an_interrupted_making_is_repeated(tmp_path: Path) -> None:
     assert repository.commits() == []
 
 
+@pytest.mark.parametrize("damage", ["objects", "a blob", "HEAD"])
+def test_a_damaged_repository_is_made_anew(work: Work, repository: Repository, damage: str) -> None:
+    """A power cut or a bad disk must not end all deploys."""
+    commit = work.commit("one")
+    repository.receive(commit, chunks(pack(work, commit)))
+    assert not repository.mend(commit)
+    folder = Path(repository.path)
+    if damage == "objects":
+        for path in (folder / "objects" / "pack").iterdir():
+            path.unlink()
+    elif damage == "a blob":
+        (pack_file,) = (folder / "objects" / "pack").glob("*.pack")
+        raw = pack_file.read_bytes()
+        for path in (folder / "objects" / "pack").iterdir():
+            path.unlink()
+        subprocess.run(("git", "-C", str(folder), "unpack-objects", "-q"), input=raw, check=True)
+        blob = git(folder, "rev-parse", f"{commit}:app/main.py")
+        (folder / "objects" / blob[:2] / blob[2:]).unlink()
+    else:
+        (folder / "HEAD").write_text("")
+    assert repository.mend(commit)
+    assert not repository.has(commit)
+    repository.receive(commit, chunks(pack(work, commit)))
+    assert repository.commits() == [commit]
+    assert not repository.mend("")
+
+
+def test_a_ref_that_a_power_cut_emptied(work: Work, repository: Repository) -> None:
+    commit = work.commit("one")
+    repository.receive(commit, chunks(pack(work, commit)))
+    (Path(repository.path) / "refs" / "hostwright" / commit).write_text("")
+    assert repository.mend(commit)
+    repository.receive(commit, chunks(pack(work, commit)))
+    assert repository.commits() == [commit]
+
+
 def test_old_commits_are_forgotten_but_not_those_of_releases(
     work: Work, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

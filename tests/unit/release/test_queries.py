@@ -170,7 +170,7 @@ def test_status_of_an_app() -> None:
         0,
     )
     assert found["health"]["ok"] is False
-    assert found["health"]["problem"] == "No such file or directory"
+    assert found["health"]["problem"] == "nothing listens there (No such file or directory)"
 
 
 def test_memory_without_a_controller_is_the_sum_of_shares() -> None:
