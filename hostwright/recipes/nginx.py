@@ -45,6 +45,7 @@ def _file(path: str, content: str, app: str = "", yields: bool = False) -> File:
         app=app,
         notify=(RELOAD.name,),
         validate=TEST,
+        judges_all=True,
         conditional=True,
         yields=yields,
     )

@@ -115,8 +115,8 @@ class Records:
                 taken.append(path % app)
         if taken:
             raise Conflict(
-                "the app cannot be called %r on this server: %s exists and was not made by Hostwright"
-                % (app, " and ".join(taken)),
+                "the app cannot be called %r on this server, Hostwright did not make what is there: %s"
+                % (app, ", ".join(taken)),
                 "Give the app another name in the inventory, or remove what is left of the old one.",
             )
 

@@ -116,7 +116,9 @@ class Summary:
             return f"Wait longer with `--wait 600`, or ask that run to stop: `inv cancel --host {names}`."
         if "detached" in outcomes:
             return "The same command watches it again: it attaches, nothing runs twice."
-        begun = any(report.action == "provision" and _tried(report.counts) for report in wrong)
+        begun = any(
+            report.action == "provision" and not report.check and _tried(report.counts) for report in wrong
+        )
         if outcomes & {"failed", "cancelled"} and begun:
             return "What is done stays done. The same command goes on from there."
         return ""

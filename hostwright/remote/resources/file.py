@@ -27,6 +27,8 @@ class File(Resource):
         owner, group: names; they may be made earlier in the same run.
         validate: a command that must accept the new file where it lies (nginx -t, visudo -cf PATH, sshd -t);
             when it does not, the old file is put back and the resource fails.
+        judges_all: `validate` judges other files too: where it refused already what was there before, the new
+            file is kept, and the last word is left to the handlers. Else two broken files block each other.
         sensitive: content is never shown, not even as a diff or a length.
         conditional: a line that ends in `#?NAME` is kept, without that mark, only where System.has(NAME).
         yields: when another project on this host declares this file, ours is not wanted.
@@ -47,6 +49,7 @@ class File(Resource):
         owner: str = "root",
         group: str = "root",
         validate: Sequence[str] = (),
+        judges_all: bool = False,
         sensitive: bool = False,
         conditional: bool = False,
         yields: bool = False,
@@ -59,6 +62,7 @@ class File(Resource):
         self.owner = owner
         self.group = group
         self.validate = tuple(validate)
+        self.judges_all = judges_all
         self.sensitive = sensitive
         self.conditional = conditional
         self.yields = yields
@@ -120,16 +124,25 @@ class File(Resource):
         if not system.exists(folder):
             system.mkdir(folder)
         system.write_atomic(self.name, new, mode=self.mode, uid=uid, gid=gid)
-        if self.validate:
-            self._validate(system, before)
+        if self.validate and not self._valid(system, before):
+            context.note = "refused, as what was there before"
+            system.write_atomic(self.name, new, mode=self.mode, uid=uid, gid=gid)
 
-    def _validate(self, system: System, before: Before) -> None:
+    def _valid(self, system: System, before: Before) -> bool:
+        """Whether the new file is accepted; the old one is back where it is not.
+
+        Raises:
+            CommandFailed: it is refused, and the file is to blame.
+        """
         from ..system import CommandFailed
 
         try:
             system.run(self.validate, timeout=60, read_only=True)
+            return True
         except CommandFailed as error:
             before.restore()
+            if self.judges_all and not system.run(self.validate, timeout=60, read_only=True, check=False).ok:
+                return False
             reason = "refused the new %s (%s); the old state was put back" % (self.name, error.reason)
             raise CommandFailed(error.argv, error.exit_code, error.tail, reason) from None
         except BaseException:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .base import Change, Context, State, Value
 
 TIMEOUT = 60.0
+# usermod(8)
+IN_USE = 8
 
 
 class User(Resource):
@@ -88,7 +90,7 @@ class User(Resource):
             if found[3] != self.shell:
                 options += ["--shell", self.shell]
             if options:
-                system.run(("usermod", *options, "--", self.name), timeout=TIMEOUT)
+                self._change(system, options)
         missing = [name for name in self.groups if system.group(name) is None]
         if missing:
             raise Failed(
@@ -98,6 +100,19 @@ class User(Resource):
         if self.groups:
             argv = ("usermod", "--append", "--groups", ",".join(self.groups), "--", self.name)
             system.run(argv, timeout=TIMEOUT)
+
+    def _change(self, system: System, options: Sequence[str]) -> None:
+        result = system.run(("usermod", *options, "--", self.name), timeout=TIMEOUT, check=False)
+        if result.exit_code == IN_USE:
+            raise Failed(
+                "the home of the user %s cannot be changed while its processes run" % self.name,
+                "Give it back its home %s by hand (vipw), or stop them: ps -fu %s" % (self.home, self.name),
+                tail=result.tail(),
+            )
+        if not result.ok:
+            from ..system import CommandFailed
+
+            raise CommandFailed(result.argv, result.exit_code, result.tail())
 
     def _useradd(self, system: System) -> tuple[str, ...]:
         argv = ["useradd", *(("--system", "--no-create-home") if self.system else ("--create-home",))]

@@ -202,9 +202,9 @@ def test_only_a_busy_host_is_to_be_cancelled() -> None:
 
 
 def test_the_next_command() -> None:
-    def last(outcome: str, action: str = "provision", unchanged: int = 1) -> str:
+    def last(outcome: str, action: str = "provision", unchanged: int = 1, apply: bool = True) -> str:
         report = Report()
-        report.feed("web1", started(action))
+        report.feed("web1", started(action, apply=apply))
         report.feed("web1", events.RunFinished(outcome, 1.0, unchanged=unchanged))
         shown = Lines(Look(), ("web1",)).end(list(report.hosts.values()), 1.0)
         return text_of(shown[-1]) if shown else ""
@@ -213,6 +213,7 @@ def test_the_next_command() -> None:
     assert last("failed") == "What is done stays done. The same command goes on from there."
     assert last("failed", "deploy") == ""
     assert last("failed", unchanged=0) == "", "it was refused before it began, and that has said what to do"
+    assert last("failed", apply=False) == "", "a check has done nothing"
     assert last("busy").endswith("`inv cancel --host web1`.")
     assert last("detached") == "The same command watches it again: it attaches, nothing runs twice."
 
