@@ -125,7 +125,7 @@ class File(Resource):
             system.mkdir(folder)
         system.write_atomic(self.name, new, mode=self.mode, uid=uid, gid=gid)
         if self.validate and not self._valid(system, before):
-            context.note = "refused, as what was there before"
+            context.note = "not accepted yet: other files are wrong too"
             system.write_atomic(self.name, new, mode=self.mode, uid=uid, gid=gid)
 
     def _valid(self, system: System, before: Before) -> bool:
