@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from hostwright.errors import AuthenticationFailed, SudoFailed
 from hostwright.inventory import FromEnv, Host, Inventory, Secret
 from hostwright.transport.base import Transport
 from hostwright.transport.keys import Passphrases
+from hostwright.transport.prompt import Prompt
 
 Say = Callable[[str, str], None]
 
@@ -38,9 +37,13 @@ class Logins:
     pause: Callable[[], AbstractContextManager[None]] = nullcontext
     # hosts where the bootstrap user had to be used
     bootstrapped: set[str] = field(default_factory=set)
-    # asks for each key's passphrase once, however many hosts want it
-    _passphrases: Passphrases = field(default_factory=Passphrases)
-    _asking: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._prompt = Prompt(self.pause)
+        # asks for each key's passphrase once, however many hosts want it
+        self._passphrases = Passphrases(self._prompt)
+        # sudo's passwords by host and user: a command may log in more than once
+        self._passwords: dict[tuple[str, str], Secret] = {}
 
     def connect(self, host: Host) -> Transport:
         """A connection as the host's user; as its bootstrap user where that one cannot log in.
@@ -88,5 +91,8 @@ class Logins:
                 host=host.name,
                 hint="In the inventory: sudo_password: {from_env: SUDO_PASSWORD}",
             )
-        with self._asking, self.pause():
-            return Secret(getpass.getpass(f"sudo password of {host.user} on {host.name}: "))
+        known = (host.name, host.user)
+        if known not in self._passwords:
+            question = f"sudo password of {host.user} on {host.name}: "
+            self._passwords[known] = Secret(self._prompt(question))
+        return self._passwords[known]

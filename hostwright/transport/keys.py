@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from hostwright.errors import AuthenticationFailed
 from hostwright.transport.hostkeys import HostKey
 from hostwright.transport.keyfile import KeyFile, KeyFileProblem, inspect
+from hostwright.transport.prompt import Prompt
 
 if TYPE_CHECKING:
     from paramiko import PKey
@@ -57,16 +57,20 @@ class Passphrases:
 
     def __init__(
         self,
-        ask: Callable[[str], str] = getpass.getpass,
+        ask: Callable[[str], str] | None = None,
         tty: Callable[[], bool] = _on_terminal,
     ) -> None:
-        self._ask = ask
+        self._ask = ask or Prompt()
         self._tty = tty
         self._lock = threading.Lock()
         self._answers: dict[Path, Secret | None] = {}
 
     def __call__(self, path: Path) -> Secret | None:
-        """The passphrase, or None when there is no terminal to ask on or it was never right."""
+        """The passphrase, or None when there is no terminal to ask on or it was never right.
+
+        Raises:
+            Cancelled: Ctrl-C at the question.
+        """
         from hostwright.inventory.secret import Secret
 
         with self._lock:
