@@ -7,6 +7,7 @@ from hostwright.inventory.environment import FromEnv
 from hostwright.inventory.host import Host
 from hostwright.inventory.load import load
 from hostwright.inventory.model import Inventory
+from hostwright.inventory.process import Process, Timer
 from hostwright.inventory.schema import json_schema
 from hostwright.inventory.secret import Secret
 from hostwright.inventory.select import select_app, select_hosts
@@ -21,7 +22,9 @@ __all__ = [
     "Host",
     "Inventory",
     "Limits",
+    "Process",
     "Secret",
+    "Timer",
     "detect",
     "json_schema",
     "load",

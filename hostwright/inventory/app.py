@@ -33,6 +33,7 @@ from hostwright.inventory.fields import (
     whole_number,
 )
 from hostwright.inventory.frozen import FrozenDict, Settings
+from hostwright.inventory.process import Processes, Timers, UrlPrefix
 from hostwright.inventory.secret import Secret
 from hostwright.inventory.written import describe
 
@@ -59,6 +60,17 @@ def _check_source(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _check_shared(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Directories below the app's own, each once and none inside another."""
+    for value in no_repeats(values):
+        if value == ".":
+            raise ValueError("expected a directory below the app's own, not all of it")
+        inside = next((other for other in values if value.startswith(other + "/")), None)
+        if inside:
+            raise ValueError(f'"{value}" is in "{inside}", which is shared already')
+    return values
+
+
 class HealthCheck(Settings):
     """How a new release proves that it works before it takes traffic."""
 
@@ -76,6 +88,11 @@ class HealthCheck(Settings):
     )
     interval: Annotated[float, Field(ge=0.05, le=60), BeforeValidator(seconds(0.05, 60))] = Field(
         default=0.2, description="Seconds between two requests."
+    )
+
+    contains: Annotated[str, AfterValidator(plain)] | None = Field(
+        default=None,
+        description="Text that the answer must hold; {commit} and {release} stand for those of the release.",
     )
 
     @model_validator(mode="after")
@@ -132,6 +149,34 @@ class AppSettings(Settings):
         default=None,
         description="Run once on the new code before it takes traffic, e.g. a migration. No shell runs it.",
     )
+    release_command_timeout: Annotated[float, Field(ge=1, le=86400), BeforeValidator(seconds(1, 86400))] = (
+        Field(default=1800, description="Seconds the release command may take.")
+    )
+    build_command: CommandLine | None = Field(
+        default=None,
+        description="Run once where the code is built, e.g. python manage.py collectstatic --noinput. What it "
+        "writes into the app's directory belongs to the release.",
+    )
+    static: Annotated[
+        Mapping[UrlPrefix, RepositoryPath], BeforeValidator(nothing_is_empty), AfterValidator(FrozenDict)
+    ] = Field(
+        default_factory=FrozenDict,
+        description='What nginx serves itself: URL path to a directory of the app, e.g. {"/static": static}.',
+    )
+    shared: Annotated[
+        tuple[RepositoryPath, ...], BeforeValidator(as_tuple), AfterValidator(_check_shared)
+    ] = Field(
+        default=(),
+        description="Directories of the app that outlive releases and that it may write, e.g. [uploads].",
+    )
+    processes: Processes = Field(
+        default_factory=FrozenDict,
+        description='What runs beside the web server, e.g. {worker: "celery -A app worker"}.',
+    )
+    timers: Timers = Field(
+        default_factory=FrozenDict,
+        description='Jobs at set times, e.g. {nightly: {command: ..., calendar: "*-*-* 03:00"}}.',
+    )
     env: Variables = Field(
         default_factory=FrozenDict,
         description="The app's environment, NAME: value; for a local secret NAME: {from_env: NAME}.",
@@ -153,7 +198,12 @@ class AppSettings(Settings):
     )
     drain: Annotated[float, Field(ge=0, le=86400), BeforeValidator(seconds(0, 86400))] = Field(
         default=30,
-        description="Seconds that open requests of the old release may take to end.",
+        description="Seconds that requests and WebSockets of the old release may take to end after a switch.",
+    )
+    switch: Literal["overlap", "restart"] = Field(
+        default="overlap",
+        description="overlap: the new release starts beside the old one, and no request is lost. restart: the old "
+        "one stops first, for a server without memory for two; requests fail meanwhile.",
     )
     limits: Annotated[Limits, BeforeValidator(nothing_is_empty)] = Field(
         default=Limits(), description="Limits on memory and processes."
@@ -169,6 +219,13 @@ class AppSettings(Settings):
     def is_git_url(self) -> bool:
         """Whether the server clones the source itself; otherwise `source` is a path on this machine."""
         return GIT_URL.match(self.source) is not None
+
+    @model_validator(mode="after")
+    def _names_are_of_one(self) -> AppSettings:
+        both = sorted(set(self.processes) & set(self.timers))
+        if both:
+            raise ValueError(f"processes and timers share their names, and {', '.join(both)} is in both")
+        return self
 
     @model_validator(mode="after")
     def _agent_is_of_use(self) -> AppSettings:
@@ -190,6 +247,11 @@ class App(AppSettings):
     def release_argv(self) -> tuple[str, ...]:
         """The release command's words; empty when there is none."""
         return tuple(shlex.split(self.release_command)) if self.release_command else ()
+
+    @property
+    def build_argv(self) -> tuple[str, ...]:
+        """The build command's words; empty when there is none."""
+        return tuple(shlex.split(self.build_command)) if self.build_command else ()
 
     def resolve_env(self, environ: Mapping[str, str], base: Path) -> dict[str, str | Secret]:
         """The app's environment: the env file's values, then `env` over them.

@@ -7,6 +7,9 @@ from typing import Any
 from hostwright.inventory.load import EXTENSION
 from hostwright.inventory.model import Document
 
+# sections of an app that may be empty
+SECTIONS = ("static", "shared", "processes", "timers")
+
 
 def json_schema() -> dict[str, Any]:
     """The schema (JSON Schema 2020-12) of what `load` accepts, made from the same model.
@@ -22,7 +25,7 @@ def json_schema() -> dict[str, Any]:
     for section in ("groups", "hosts"):
         _or_null(schema["properties"][section]["anyOf"][0], "additionalProperties")
     for definition in schema["$defs"].values():
-        for key in ("env", "build_env", "domains", "packages", "groups", "health", "limits"):
+        for key in ("env", "build_env", "domains", "packages", "groups", "health", "limits", *SECTIONS):
             if key in definition["properties"]:
                 _or_null(definition["properties"], key)
     return schema

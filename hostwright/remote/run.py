@@ -51,11 +51,15 @@ class Run:
     Args:
         emit: where events go: the journal, or the channel.
         cancelled: true once the user asked to stop.
+        hold: called when a step begins ("begin:NAME") and when it is finished ("NAME"); see `worker.hold`.
     """
 
-    def __init__(self, emit: Emit, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, emit: Emit, cancelled: Callable[[], bool], hold: Callable[[str], None] = lambda point: None
+    ) -> None:
         self._emit = emit
         self.cancelled = cancelled
+        self._hold = hold
         self.began = time.monotonic()
 
     @property
@@ -87,6 +91,7 @@ class Run:
         self.safe_point()
         start = time.monotonic()
         self.emit(events.StepStarted(name, detail))
+        self._hold("begin:" + name)
         step = Step()
         try:
             yield step
@@ -110,6 +115,7 @@ class Run:
             self.emit(events.StepFailed(name, explain(error), time.monotonic() - start))
             raise
         self.emit(events.StepFinished(name, step.detail, time.monotonic() - start, step.data))
+        self._hold(name)
 
 
 def explain(error: BaseException) -> str:

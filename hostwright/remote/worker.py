@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 from . import actions, events, journal, lock
 from .records import Conflict
@@ -19,11 +20,13 @@ from .system import CommandFailed, RunCancelled, System
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping
+    from typing import Any, Callable, Mapping
 
     from .paths import Paths
 
 LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from agent.worker import main; main(*sys.argv[2:])"
+
+HOLD_POLL = 0.02
 
 
 def launch(paths: Paths, request: Mapping[str, Any], system: System) -> None:
@@ -105,7 +108,8 @@ def main(state: str, runtime: str, run_id: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     cancel = paths.cancel(run_id)
     book = journal.Journal(paths, run_id, request.get("secrets", ()))
-    run = Run(book.emit, lambda: stop[0] or os.path.exists(cancel))
+    cancelled = lambda: stop[0] or os.path.exists(cancel)  # noqa: E731
+    run = Run(book.emit, cancelled, lambda point: hold(paths, point, cancelled))
     try:
         finished = _locked(paths, request, run)
     except BaseException as error:
@@ -114,6 +118,23 @@ def main(state: str, runtime: str, run_id: str) -> None:
     journal.prune(paths)
     if alive is not None:
         os.close(alive)
+
+
+def hold(paths: Paths, point: str, cancelled: Callable[[], bool]) -> None:
+    """Stay at a point of a run while root's /run/hostwright/hold names it; `held` beside it says so.
+
+    For tests of what a crash leaves, and for a look at a server in the middle of a deploy. Cancelling lets go.
+    """
+    asked, told = os.path.join(paths.runtime, "hold"), os.path.join(paths.runtime, "held")
+    while os.path.exists(asked) and not cancelled():
+        with open(asked, encoding="utf-8") as file:
+            if file.read().strip() != point:
+                return
+        with open(told, "w", encoding="utf-8") as file:
+            file.write(point)
+        time.sleep(HOLD_POLL)
+    if os.path.exists(told):
+        os.unlink(told)
 
 
 def _locked(paths: Paths, request: Mapping[str, Any], run: Run) -> events.RunFinished:

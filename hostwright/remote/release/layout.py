@@ -19,6 +19,8 @@ class Layout:
 
     /srv/APP is one file system, owned by root and read-only to the app:
         repo.git  trees/KEY  venvs/KEY  releases/ID  current -> releases/ID  releases.jsonl
+        assets/KEY  what nginx serves of a tree itself     previous -> releases/ID, what `current` named before
+        shared/     directories that outlive releases; these alone the app may write
 
     Raises:
         ValueError: not an app's name: it is a user, a unit and a directory.
@@ -35,6 +37,9 @@ class Layout:
         self.releases = self.root + "/releases"
         self.build = self.root + "/build"
         self.current = self.root + "/current"
+        self.previous = self.root + "/previous"
+        self.assets = self.root + "/assets"
+        self.shared = self.root + "/shared"
         self.log = self.root + "/releases.jsonl"
         self.runtime = "/run/%s" % app
         self.state = "/var/lib/%s" % app
