@@ -108,7 +108,10 @@ def main(state: str, runtime: str, run_id: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     cancel = paths.cancel(run_id)
     book = journal.Journal(paths, run_id, request.get("secrets", ()))
-    cancelled = lambda: stop[0] or os.path.exists(cancel)  # noqa: E731
+
+    def cancelled() -> bool:
+        return stop[0] or os.path.exists(cancel)
+
     run = Run(book.emit, cancelled, lambda point: hold(paths, point, cancelled))
     try:
         finished = _locked(paths, request, run)
@@ -121,20 +124,28 @@ def main(state: str, runtime: str, run_id: str) -> None:
 
 
 def hold(paths: Paths, point: str, cancelled: Callable[[], bool]) -> None:
-    """Stay at a point of a run while root's /run/hostwright/hold names it; `held` beside it says so.
+    """Stay at a point of a run as long as root's /run/hostwright/hold names it; `held` beside it says so.
 
-    For tests of what a crash leaves, and for a look at a server in the middle of a deploy. Cancelling lets go.
+    How tests stop a run where they want to cut it. Cancelling lets go.
     """
     asked, told = os.path.join(paths.runtime, "hold"), os.path.join(paths.runtime, "held")
-    while os.path.exists(asked) and not cancelled():
-        with open(asked, encoding="utf-8") as file:
-            if file.read().strip() != point:
-                return
-        with open(told, "w", encoding="utf-8") as file:
-            file.write(point)
+    if not os.path.exists(asked):
+        return
+    while _read(asked) == point and not cancelled():
+        if _read(told) != point:
+            with open(told, "w", encoding="utf-8") as file:
+                file.write(point)
         time.sleep(HOLD_POLL)
     if os.path.exists(told):
         os.unlink(told)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _locked(paths: Paths, request: Mapping[str, Any], run: Run) -> events.RunFinished:
