@@ -28,6 +28,7 @@ from hostwright.errors import (
 from hostwright.inventory import Host, Secret
 from hostwright.sandbox import Sandbox, Server, delayed_path
 from hostwright.transport import channel as channel_module
+from hostwright.transport import dial as dial_module
 from hostwright.transport.base import PythonMissing
 from hostwright.transport.channel import SshChannel
 from hostwright.transport.hostkeys import HostKey
@@ -469,6 +470,7 @@ def test_a_server_that_loses_its_power(
 ) -> None:
     monkeypatch.setattr(channel_module, "TICK", 1.0)
     monkeypatch.setattr(channel_module, "SILENCE", 5.0)
+    monkeypatch.setattr(dial_module, "UNACKNOWLEDGED_MS", 10_000)
     name = f"crash-{os.getpid()}"
     (doomed,) = sandbox.up(name, ephemeral=True, say=print)
     try:
@@ -479,6 +481,9 @@ def test_a_server_that_loses_its_power(
             channel = transport.open(("sh", "-c", "printf '\\036{}\\n'; sleep 60"))
             lines = channel.lines()
             next(lines)
+            # a killed process's socket still says goodbye; a machine without power does not
+            unplugged = sandbox.exec(name, ("ip", "link", "set", "host0", "down"))
+            assert unplugged.returncode == 0, unplugged.stderr
             sandbox.crash(name)
             began = time.monotonic()
             with pytest.raises(ConnectionLost, match="connection lost: no sign of life for"):
