@@ -74,7 +74,7 @@ def status(
     help=flags(
         *COMMON,
         follow="Go on until Ctrl-C.",
-        lines="How many of the last lines (default 100; with --since all).",
+        lines="How many of the last lines (default 100; with --since or --release all).",
         since='As journalctl takes it: "10 min ago", "2026-11-21 14:00".',
         grep="Only lines that match this regular expression.",
         release="Of this one instead of the live one: an id or a commit, or the begin of one.",
@@ -98,7 +98,9 @@ def logs(
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
         chosen = session.app(app)
         hosts = session.hosts(host, purpose="deploy", app=chosen.name)
-        count = number(lines or ("0" if since else "100"), "lines", 0, 100_000)
+        # a release that was refused may have said what matters before it crashed a hundred times
+        whole = since or (release and not follow)
+        count = number(lines or ("0" if whole else "100"), "lines", 0, 100_000)
         wanted = {"follow": follow, "lines": count, "since": since, "grep": grep, "release": release}
         _, report = ask(session, hosts, "logs", app=chosen.name, **wanted)
         end(report.exit_code)

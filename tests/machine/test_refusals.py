@@ -97,7 +97,10 @@ def test_a_bad_release_names_its_cause(picky: Project, name: str) -> None:
     assert "site-packages/gunicorn/app" not in said, "what loads the app says nothing about it"
     assert "nothing was switched" in said
     (release,) = set(re.findall(r"inv logs --release (\S+)", said))
-    assert "gunicorn" in picky.inv("logs", "--release", release).out
+    written = picky.inv("logs", "--release", release).out.splitlines()
+    assert "Starting gunicorn" in "".join(written[:10]), "all that it wrote, from its first line"
+    assert "Stopped picky@" in "".join(written[-10:])
+    assert picky.inv("logs", "--release", release, "--lines", "3").out.splitlines() == written[-3:]
     assert load.failures == []
     assert load.count > 20
 
