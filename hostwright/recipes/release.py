@@ -61,6 +61,8 @@ def deploy_fields(app: App, host: Host, source: Mapping[str, Any], build_env: Va
         "release_command": list(app.release_argv),
         "release_command_timeout": RELEASE_COMMAND_TIMEOUT,
         "keep_releases": app.keep_releases,
+        "drain": app.drain,
+        "switch": app.switch,
         "build_env": _revealed(build_env),
         "total": len(STEPS),
     }

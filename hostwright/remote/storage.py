@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+
+from .outcome import kind_of
 
 
 class Storage:
@@ -32,6 +35,43 @@ class Storage:
             path = os.path.dirname(path)
         found = os.statvfs(path)
         return found.f_bfree * found.f_frsize, found.f_ffree if found.f_files else 1 << 40
+
+    def tell(self, path: str, content: bytes) -> None:
+        """Write into a file of the kernel, proc(5); nothing happens when its process is gone."""
+        try:
+            handle = os.open(path, os.O_WRONLY)
+        except FileNotFoundError:
+            return
+        try:
+            os.write(handle, content)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(handle)
+
+    def walk(self, path: str) -> dict[str, str]:
+        """Everything below a directory, symlinks not followed: path from there -> what lstat(2) says of it.
+
+        Kind, mode and owner; of a file its size and time of change (seconds: what tar(1) keeps of it), of a
+        symlink where it leads.
+        """
+        found: dict[str, str] = {}
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            with os.scandir(os.path.join(path, folder)) as entries:
+                for entry in entries:
+                    name, info = folder + entry.name, entry.stat(follow_symlinks=False)
+                    kind, rest = kind_of(info.st_mode), ""
+                    if kind == "directory":
+                        folders.append(name + "/")
+                    elif kind == "link":
+                        rest = os.readlink(entry.path)
+                    else:
+                        rest = "%d %d" % (info.st_size, info.st_mtime)
+                    mode = stat.S_IMODE(info.st_mode)
+                    found[name] = "%s %o %d:%d %s" % (kind, mode, info.st_uid, info.st_gid, rest)
+        return found
 
     def append(self, path: str, line: bytes, *, mode: int) -> None:
         """Add a line to a file, made when it is not there, and wait until it is on disk.

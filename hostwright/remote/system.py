@@ -214,7 +214,7 @@ class System(Names, Storage):
         try:
             with open(path, "rb") as file:
                 return file.read()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
             return None
 
     def readlink(self, path: str) -> Optional[str]:

@@ -131,6 +131,7 @@ def rollback(
             app=app.name,
             to=to,
             keep_releases=app.keep_releases,
+            switch=app.switch,
             digest=digest(inventory.project, app.name, to),
             secrets=[],
         )

@@ -118,6 +118,23 @@ class FakeFiles(System):
         node = {"link": target, "mode": 0o777, "uid": 0, "gid": 0, "mtime": self.now()}
         self.nodes[self._place(path)] = node
 
+    def tell(self, path: str, content: bytes) -> None:
+        """Replace what a file of the kernel holds; nothing happens when there is none."""
+        if self.read(path) is not None:
+            self.put(path, content.decode())
+
+    def walk(self, path: str) -> dict[str, str]:
+        """What is below a directory."""
+        base = self._real(path).rstrip("/") + "/"
+        return {p[len(base) :]: self._said(p) for p in self.nodes if p.startswith(base) and p != base}
+
+    def _said(self, path: str) -> str:
+        node = self.nodes[path]
+        kind = next((kind for key, kind in KINDS.items() if key in node), "directory")
+        rest = f"{len(node.get('content', b''))} {node.get('mtime', 0.0):.0f}" if kind == "file" else ""
+        rest = node["link"] if kind == "link" else rest
+        return f"{kind} {node['mode']:o} {node['uid']}:{node['gid']} {rest}"
+
     def append(self, path: str, line: bytes, *, mode: int) -> None:
         """Add a line to a file."""
         old = self.read(path)

@@ -14,7 +14,7 @@ from .folder import write_folder
 from .git import Repository
 from .guard import guard
 from .transaction import Transaction
-from .tree import Store, ensure_tree
+from .tree import Store, ensure_tree, tree_of
 from .venv import ensure_venv, platform
 
 TYPE_CHECKING = False
@@ -60,30 +60,31 @@ def build(deploy: Transaction) -> str:
         if not repository.has(commit):
             raise StepError("the commit %s was removed meanwhile" % commit[:7], hint="Deploy it again.")
         sizes = [size for _, size in repository.listing(commit).values()]
-        step.detail = guard(system, layout, sum(sizes), len(sizes), request["paths"]["state"])
+        disk = guard(system, layout, sum(sizes), len(sizes), request["paths"]["state"])
+        step.detail = " and ".join(filter(None, (disk, deploy.guard_memory())))
     with run.step("tree") as step:
         trees = Store(system, layout.trees)
-        tree, reused = ensure_tree(system, repository, trees, repository.tree(commit))
-        step.detail, step.data = (
-            "reused" if reused else "%d files" % len(sizes),
-            {"key": tree, "reused": reused},
-        )
+        code = ensure_tree(system, repository, trees, repository.tree(commit))
+        step.detail = code.detail("%d files" % len(sizes))
+        step.data = {"key": code.name, "reused": code.reused}
     with run.step("venv") as step:
         runtime = request["paths"]["runtime"]
         builder = Builder(system, layout, request["build_env"], runtime, run.output("venv"))
-        resolver = Resolver(system, layout, builder, deploy.shelf, request, trees.folder(tree))
+        resolver = Resolver(system, layout, builder, deploy.shelf, request, trees.folder(code.name))
         lock = resolver.lock(*platform())
         venvs = Store(system, layout.venvs)
-        venv, reused = ensure_venv(system, layout, venvs, builder, lock, request["modules"])
+        venv = ensure_venv(system, layout, venvs, builder, lock, request["modules"])
         system.remove_tree(layout.build)
-        step.detail = "reused" if reused else lock.note
-        step.data = {"key": venv, "reused": reused, "lock": lock.note}
-    changed_tree = deploy.shelf.about(deploy.before).get("tree") != tree if deploy.before else True
-    runs_command = bool(request["release_command"]) and changed_tree
+        step.detail = venv.detail(lock.note)
+        step.data = {"key": venv.name, "reused": venv.reused, "lock": lock.note}
+    before = str(deploy.shelf.about(deploy.before).get("tree", "")) if deploy.before else ""
+    runs_command = bool(request["release_command"]) and tree_of(before) != tree_of(code.name)
     with run.step("render") as step:
         deploy.made = True
-        code = posixpath.normpath(posixpath.join(tree, request["directory"]))
-        write_folder(system, layout, request, code=code, tree=tree, venv=venv, lock=lock, ran=runs_command)
+        path = posixpath.normpath(posixpath.join(code.name, request["directory"]))
+        write_folder(
+            system, layout, request, code=path, tree=code.name, venv=venv.name, lock=lock, ran=runs_command
+        )
         step.detail = release
     if runs_command:
         _release_command(deploy, release)

@@ -31,7 +31,7 @@ def write_folder(
     """Make releases/ID, under another name until it is whole.
 
     Args:
-        request: `commit`, `subject`, `by`, `health`, and `release`: id, files (name -> content and mode, the
+        request: `commit`, `subject`, `by`, `health`, `drain`, and `release`: id, files (name -> content and mode, the
             controller rendered them), properties (of a command that runs in this release).
         code: key of the tree, with the app's directory in it.
         tree, venv: keys.
@@ -61,6 +61,7 @@ def write_folder(
         "venv": venv,
         "given": lock.given,
         "health": request["health"],
+        "drain": request["drain"],
         "properties": request["release"]["properties"],
         "release_command": list(request["release_command"]) if ran else [],
     }

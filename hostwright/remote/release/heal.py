@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from .. import events
+from .drain import Drain
 from .instance import Instances
 from .layout import KINDS, RUNTIME_UNITS
 from .record import Log, Shelf
@@ -27,6 +28,7 @@ def heal(system: System, layout: Layout, run: Run) -> None:
         CommandFailed, OSError
     """
     shelf, log, instances = Shelf(system, layout), Log(system, layout), Instances(system, layout)
+    drain = Drain(system, layout)
     current = shelf.current()
     for path in (layout.trees, layout.venvs):
         Store(system, path).clean()
@@ -39,8 +41,15 @@ def heal(system: System, layout: Layout, run: Run) -> None:
             subject=about.get("subject", ""), action="healed",
         )  # fmt: skip
         run.emit(events.Noticed("%s went live when a run was interrupted; the log says so now" % current))
-    states = instances.states()
-    for release, what in strays(states, current).items():
+    states, draining = instances.states(), drain.active()
+    if current in draining:
+        drain.end(current)
+    if current and shelf.whole(current) and not running(states.get(current, {})):
+        instances.start(current)
+        run.emit(events.Noticed("started the instance of %s, which is live and did not run" % current))
+    elif current and instances.unsettled(current):
+        instances.settle(current)
+    for release, what in strays(states, current, draining).items():
         if what == "stop":
             instances.retire(release)
             run.emit(events.Noticed("stopped the instance of %s that an interrupted run left" % release))
@@ -73,23 +82,33 @@ def unfinished(names: Sequence[str], known: Mapping[str, Known], current: str) -
     return [name for name in names if name != current and (name.startswith(".") or name not in known)]
 
 
-def strays(states: Mapping[str, Mapping[str, str]], current: str) -> dict[str, str]:
+RUNNING = {"active", "activating", "reloading", "refreshing", "deactivating"}
+
+
+def running(kinds: Mapping[str, str]) -> bool:
+    """Does the instance run, or will it without us? Both units, or the next crash leaves no socket."""
+    return kinds.get("socket") in RUNNING and kinds.get("service") in RUNNING
+
+
+def strays(
+    states: Mapping[str, Mapping[str, str]], current: str, draining: Collection[str] = ()
+) -> dict[str, str]:
     """What to do with instances that are not of the current release.
 
     Args:
         states: release -> kind -> active state.
+        draining: those that answer their last requests until their deadline.
 
     Returns:
-        release -> "stop" (it runs and nobody needs it) or "forget" (it has failed). One that is stopping is
-        left alone: it is answering its last requests.
+        release -> "stop" (it runs and nobody needs it) or "forget" (it has failed). One that is draining or
+        stopping is left alone.
     """
     found = {}
     for release, kinds in states.items():
         service, socket = kinds.get("service", ""), kinds.get("socket", "")
-        if release == current or (service == "deactivating" and not socket):
+        if release == current or release in draining or (service == "deactivating" and not socket):
             continue
-        running = {service, socket} & {"active", "activating", "reloading", "refreshing", "deactivating"}
-        found[release] = "stop" if running else "forget"
+        found[release] = "stop" if {service, socket} & RUNNING else "forget"
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..system import CommandFailed
 from .layout import KINDS
+from .memory import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ PROPERTIES = (
     "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus", "NRestarts", "StatusText", "MainPID",
     "NeedDaemonReload", "DropInPaths", "MemoryCurrent", "ControlGroup", "ActiveEnterTimestampMonotonic",
 )  # fmt: skip
+# while a release starts beside the one that has the traffic; nice(1) does nothing between services
+WEIGHTS = ("CPUWeight", "IOWeight")
+STARTING = 20
+# and should memory end, it goes first: proc(5) oom_score_adj
+EXPENDABLE = 500
+CONTROL = "/run/systemd/system.control"
 CONNECTED = "03"  # SS_CONNECTED in /proc/net/unix, include/uapi/linux/net.h; a listener is 01
 
 
@@ -62,8 +69,11 @@ class Instances:
 
     # -- starting ------------------------------------------------------------------------------------------
 
-    def start(self, release: str) -> None:
+    def start(self, release: str, *, gently: bool = False) -> None:
         """Start listening, then the app; returns before the app is up.
+
+        Args:
+            gently: what has the traffic goes before it, until `settle`.
 
         Raises:
             CommandFailed: systemd refused.
@@ -76,8 +86,42 @@ class Instances:
         ) not in shown.get("DropInPaths", ""):
             self._system.run(("systemctl", "daemon-reload"), timeout=QUICK)
         self._system.run(("systemctl", "reset-failed", service), timeout=QUICK, check=False)
+        if gently:
+            self._weigh(release, str(STARTING))
         self._system.run(("systemctl", "start", self._layout.unit(release, "socket")), timeout=QUICK)
         self._system.run(("systemctl", "start", "--no-block", service), timeout=QUICK)
+
+    def lower(self, release: str) -> None:
+        """Should memory end, this instance goes first. Set as soon as its first process is there: others inherit it."""
+        for _ in range(25):
+            if self._expend(release, EXPENDABLE):
+                return
+            self._system.sleep(0.02)
+
+    def settle(self, release: str) -> None:
+        """The instance has the traffic now: take `gently` and `lower` back."""
+        self._expend(release, 0)
+        self._weigh(release, "")
+        self._system.remove_tree(self._controls(release))
+
+    def unsettled(self, release: str) -> bool:
+        """Was it started gently, and nobody took that back?"""
+        return self._system.stat(self._controls(release)) is not None
+
+    def _controls(self, release: str) -> str:
+        return "%s/%s.d" % (CONTROL, self._layout.unit(release))
+
+    def _weigh(self, release: str, value: str) -> None:
+        settings = ["%s=%s" % (name, value) for name in WEIGHTS]
+        argv = ("systemctl", "set-property", "--runtime", self._layout.unit(release), *settings)
+        # a courtesy: where systemd has no such controller, the release starts all the same
+        self._system.run(argv, timeout=QUICK, check=False)
+
+    def _expend(self, release: str, value: int) -> int:
+        found = processes(self._system, self.show(release))
+        for pid in found:
+            self._system.tell("/proc/%d/oom_score_adj" % pid, b"%d" % value)
+        return len(found)
 
     def link(self, release: str) -> None:
         """Show systemd what this release changes about the units. In /run: the boot unit does it again."""
@@ -118,6 +162,7 @@ class Instances:
         """Take back `link`."""
         for kind in KINDS:
             self._system.remove_tree(self._layout.drop_in(release, kind))
+        self._system.remove_tree(self._controls(release))
 
 
 def dead(shown: Mapping[str, str]) -> bool:

@@ -41,6 +41,8 @@ def select(rollback: Transaction) -> str:
         known = rollback.log.known()
         wanted = str(rollback.request.get("to") or "")
         release = choose(known, rollback.before, rollback.shelf.present(), wanted)
+        if release not in rollback.drain.active():
+            rollback.guard_memory()
         step.detail = known[release].title
         step.data = {"id": release, "commit": known[release].commit}
     left = rollback.shelf.about(rollback.before)

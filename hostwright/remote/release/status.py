@@ -6,6 +6,7 @@ from .. import events
 from .ask import ask
 from .instance import Instances, dead
 from .layout import Layout
+from .memory import meminfo, proportional
 from .record import Log, Shelf
 
 TYPE_CHECKING = False
@@ -76,21 +77,9 @@ def _health(layout: Layout, release: str, about: Mapping[str, Any]) -> dict[str,
 
 
 def _memory(system: System, shown: Mapping[str, str]) -> Optional[int]:
-    """Bytes of all its processes: the cgroup's count, else the sum of their shares (PSS, proc(5) smaps_rollup)."""
+    """Bytes of all its processes: the cgroup's count, else the sum of their shares."""
     value = shown.get("MemoryCurrent", "")
-    if value not in NO_VALUE:
-        return int(value)
-    group = shown.get("ControlGroup", "")
-    total = 0
-    for mount in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"):
-        raw = system.read("%s%s/cgroup.procs" % (mount, group)) if group else None
-        for pid in (raw or b"").split():
-            for line in (system.read("/proc/%s/smaps_rollup" % pid.decode()) or b"").splitlines():
-                if line.startswith(b"Pss:"):
-                    total += int(line.split()[1]) * 1024
-        if raw:
-            break
-    return total or None
+    return int(value) if value not in NO_VALUE else proportional(system, shown)
 
 
 def host_status(system: System) -> dict[str, Any]:
@@ -99,7 +88,7 @@ def host_status(system: System) -> dict[str, Any]:
 
     uptime = (system.read("/proc/uptime") or b"0").split()[0]
     load = (system.read("/proc/loadavg") or b"0 0 0").split()[:3]
-    memory = _meminfo(system.read("/proc/meminfo") or b"")
+    memory = meminfo(system)
     disk = os.statvfs("/srv" if system.exists("/srv") else "/")
     argv = ("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")
     failed = system.run(argv, timeout=30, check=False, read_only=True).out
@@ -114,13 +103,3 @@ def host_status(system: System) -> dict[str, Any]:
         "failed_units": [line.split()[0] for line in failed.splitlines() if line.split()],
         "reboot_required": system.exists("/run/reboot-required"),
     }
-
-
-def _meminfo(raw: bytes) -> dict[str, int]:
-    """proc(5) meminfo in bytes."""
-    found = {}
-    for line in raw.decode("ascii", "replace").splitlines():
-        words = line.replace(":", " ").split()
-        if len(words) >= 2 and words[1].isdigit():
-            found[words[0]] = int(words[1]) * 1024
-    return found

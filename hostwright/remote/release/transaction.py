@@ -9,30 +9,34 @@ from __future__ import annotations
 from .. import events
 from ..run import StepError, explain
 from ..system import CommandFailed, RunCancelled
+from .drain import MOST, Drain
 from .gate import Gate
 from .heal import heal
 from .instance import Instances
 from .layout import Layout
+from .memory import require_memory
 from .prune import prune
 from .record import Log, Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping
+    from typing import Any, Callable, Mapping, Optional
 
     from ..run import Run
     from ..system import System
 
 # how long the last quick requests to the old release may take to be seen by it; older ones end in its own time
-DRAIN, LOOK = 1.0, 0.005
+QUICK, LOOK = 1.0, 0.005
+# an instance that stops may take as long as its unit allows, and a little
+STOPPED = 150.0
 
 
 class Transaction:
     """One deploy or rollback of one app on this host.
 
     Args:
-        request: `app`, `by`, `keep_releases`.
-        action: "deploy" or "rollback", for the log.
+        request: `app`, `by`, `keep_releases`, `switch` (overlap, restart).
+        action: "deploy", "rollback" or "restart", for the log.
     """
 
     def __init__(self, request: Mapping[str, Any], system: System, run: Run, action: str) -> None:
@@ -44,11 +48,16 @@ class Transaction:
         self.shelf = Shelf(system, self.layout)
         self.log = Log(system, self.layout)
         self.instances = Instances(system, self.layout)
+        self.drain = Drain(system, self.layout)
         self.before = ""
         self.release = ""
         # the release was made by this run: nobody misses it when it fails
         self.made = False
         self._started = False
+        # it was still answering its last requests when we began
+        self._drained = False
+        # since when the old instance does not run, for `switch: restart`; System.monotonic
+        self._stopped: Optional[float] = None
         self._live = False
 
     def carry_out(self, make: Callable[[Transaction], str]) -> events.RunFinished:
@@ -84,45 +93,86 @@ class Transaction:
 
     # -- until the commit point ----------------------------------------------------------------------------
 
+    def guard_memory(self) -> str:
+        """Is there memory for two? Asked by whoever makes the release, before anything is built.
+
+        Returns:
+            For people: what is free.
+
+        Raises:
+            StepError: no.
+        """
+        if not self.before or self.request.get("switch") == "restart":
+            return ""
+        return require_memory(self.system, self.instances.show(self.before))
+
     def _prove(self) -> None:
+        if self.request.get("switch") == "restart" and self.before:
+            self._stop_first()
         with self.run.step("start", self.release) as step:
-            self._wait_until_stopped()
+            self._drained = self.release in self.drain.active()
+            if self._drained:
+                self.drain.end(self.release)
+            self._wait_until_stopped(self.release)
             self._started = True
-            self.instances.start(self.release)
-            step.detail = self.release
+            self.instances.start(self.release, gently=self._stopped is None)
+            step.detail = self.release + (", which still runs" if self._drained else "")
         with self.run.step("health") as step:
+            if self._stopped is None:
+                self.instances.lower(self.release)
             health = self.shelf.about(self.release)["health"]
             gate = Gate(self.system, self.layout, self.instances, self.release, health)
             step.detail, step.data = gate.watch()
 
-    def _wait_until_stopped(self) -> None:
+    def _stop_first(self) -> None:
+        """`switch: restart`: nobody answers from here until the new release does."""
+        with self.run.step("stop", self.before) as step:
+            self._stopped = self.system.monotonic()
+            self.instances.retire(self.before)
+            self._wait_until_stopped(self.before, told=True)
+            step.detail = "%s; requests fail until the switch" % self.before
+
+    def _wait_until_stopped(self, release: str, told: bool = False) -> None:
         """A release that we left a moment ago may still be finishing; systemd starts it again only after that."""
-        told = False
-        while self.instances.show(self.release).get("ActiveState") == "deactivating":
+        end = self.system.monotonic() + STOPPED
+        while self.instances.show(release).get("ActiveState") == "deactivating":
             if not told:
-                self.run.emit(
-                    events.Noticed("waiting for the last requests that %s still answers" % self.release)
-                )
+                self.run.emit(events.Noticed("waiting for the last requests that %s still answers" % release))
                 told = True
+            if self.system.monotonic() > end:
+                raise StepError(
+                    "the instance of %s does not stop" % release, hint="systemctl status tells why."
+                )
             self.system.sleep(0.1)
 
     def _switch(self) -> None:
         with self.run.step("switch") as step:
             again = bool(self.before) and self.shelf.alike(self.release, self.before)
+            if self.before and self.before != self.release:
+                # pages of the old release are still open in browsers, and ask for its files
+                self.system.symlink_atomic("releases/" + self.before, self.layout.previous)
             self.run.safe_point()
             start = self.system.monotonic()
             # one rename(2), then fsync of /srv/APP
             self.system.symlink_atomic("releases/" + self.release, self.layout.current)
-            milliseconds = (self.system.monotonic() - start) * 1000
+            now = self.system.monotonic()
             self._live = True
             # from here there is no way back but a rollback
             self.run.cancelled = self.system.cancelled = lambda: False
-            about = self.shelf.about(self.release)
-            self.log.add(
-                "live", self.release, by=self.request["by"], action=self.action, before=self.before, again=again,
-                commit=about.get("commit", ""), subject=about.get("subject", ""), seconds=round(self.run.seconds, 2),
-            )  # fmt: skip
-            step.detail, step.data = "%.1f ms" % milliseconds, {"ms": round(milliseconds, 3)}
+            self._record(again)
+            step.detail, step.data = (
+                "%.1f ms" % ((now - start) * 1000),
+                {"ms": round((now - start) * 1000, 3)},
+            )
+            if self._stopped is not None:
+                step.detail += ", after %.1f s without a release" % (now - self._stopped)
+
+    def _record(self, again: bool) -> None:
+        about = self.shelf.about(self.release)
+        self.log.add(
+            "live", self.release, by=self.request["by"], action=self.action, before=self.before, again=again,
+            commit=about.get("commit", ""), subject=about.get("subject", ""), seconds=round(self.run.seconds, 2),
+        )  # fmt: skip
 
     # -- after it ------------------------------------------------------------------------------------------
 
@@ -131,19 +181,33 @@ class Transaction:
 
         After the rename no connect(2) can reach the old socket, so the set of its connections only shrinks. A
         connection whose request was not read yet would be cut by a stop; one that lasts longer than a second is
-        a request being answered, which a stop waits for, or a WebSocket.
+        a request being answered or a WebSocket: those have until the release's `drain` is over.
         """
-        if not self.before or self.before == self.release:
+        if self.instances.unsettled(self.release):
+            self.instances.settle(self.release)
+        if not self.before or self.before == self.release or self._stopped is not None:
             return
         with self.run.step("drain") as step:
-            end = self.system.monotonic() + DRAIN
+            end = self.system.monotonic() + QUICK
             left = self.instances.connections(self.before)
             while left and self.system.monotonic() < end:
                 self.system.sleep(LOOK)
                 left = self.instances.connections(self.before)
-            self.instances.retire(self.before)
-            step.detail = "%d connections still open" % left if left else ""
-            step.data = {"left": left}
+            seconds = float(self.shelf.about(self.before).get("drain", 0))
+            if not left or not seconds:
+                self.instances.retire(self.before)
+            else:
+                self.drain.begin(self.before, seconds)
+                step.detail = "%d %s may take %.0f s more" % (
+                    left, "connection" if left == 1 else "connections", seconds,
+                )  # fmt: skip
+            step.data = {"left": left, "seconds": seconds if left else 0}
+            for release in self.drain.active()[:-MOST]:
+                self.drain.end(release)
+                self.instances.retire(release)
+                self.run.emit(
+                    events.Noticed("ended %s, which still answered: %d do by now" % (release, MOST))
+                )
 
     def _prune(self) -> None:
         with self.run.step("prune") as step:
@@ -164,8 +228,7 @@ class Transaction:
         self.system.cancelled = lambda: False
         release = self.release or (self.request.get("release") or {}).get("id", "")
         try:
-            if self._started:
-                self.instances.abandon(release)
+            self._stop_again(release)
             if self.made and not refused:
                 for path in (self.layout.release(release), "%s/.%s.tmp" % (self.layout.releases, release)):
                     self.system.remove_tree(path)
@@ -186,6 +249,18 @@ class Transaction:
             state=self._state(self.before) + "; nothing was switched",
             data={"release": release, "before": self.before},
         )
+
+    def _stop_again(self, release: str) -> None:
+        if self._drained:
+            if self._started:
+                self.instances.settle(release)
+            self.drain.begin(release, float(self.shelf.about(release).get("drain", 0)))
+        elif self._started:
+            self.instances.abandon(release)
+        if self._stopped is not None:
+            self.instances.start(self.before)
+            gone = self.system.monotonic() - self._stopped
+            self.run.emit(events.Noticed("%s was started again, after %.1f s" % (self.before, gone)))
 
     def _state(self, release: str) -> str:
         if not release:

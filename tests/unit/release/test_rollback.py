@@ -28,7 +28,8 @@ def rollback(ran: list[str] | None = None, live: str = "r2", to: str = "") -> tu
         files[f"{ROOT}/current"] = {"link": f"releases/{live}"}
     heard: list[events.Event] = []
     request = {"app": "hello", "by": "ann@laptop", "keep_releases": 5, "to": to}
-    transaction = Transaction(request, FakeSystem(files=files), Run(heard.append, lambda: False), "rollback")
+    system = FakeSystem(files=files, commands={"systemctl list-units ...": "", "systemctl show ...": ""})
+    transaction = Transaction(request, system, Run(heard.append, lambda: False), "rollback")
     transaction.before = live
     return select(transaction), heard
 

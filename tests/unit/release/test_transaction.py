@@ -20,10 +20,15 @@ from hostwright.testing import FakeSystem
 ROOT = "/srv/hello"
 OK = ""
 COMMANDS: dict[str, Any] = {
+    "systemctl list-units --plain --no-legend --full --type=service hostwright-drain-hello:*": "",
+    "systemctl set-property --runtime hello@new.service CPUWeight=20 IOWeight=20": "",
+    "systemctl set-property --runtime hello@new.service CPUWeight= IOWeight=": "",
+    "systemd-run ...": "",
     "systemctl list-units ...": "hello@old.socket loaded active running x\nhello@old.service loaded active running x\n",
     "systemctl show ...": "ActiveState=inactive\nNeedDaemonReload=no\n"
     "DropInPaths=/run/systemd/system/hello@new.service.d/release.conf\n",
     "systemctl reset-failed ...": OK,
+    "systemctl daemon-reload": OK,
     "systemctl start ...": OK,
     "systemctl stop ...": OK,
     "git --git-dir=/srv/hello/repo.git ...": OK,
@@ -33,13 +38,17 @@ COMMANDS: dict[str, Any] = {
 class Story:
     """A server with one live release and a run on it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, verdict: Exception | None = None) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, verdict: Exception | None = None, **fields: Any
+    ) -> None:
         log = json.dumps({"did": "live", "id": "old", "commit": "a" * 40}) + "\n"
         self.system = FakeSystem(
             files={
                 f"{ROOT}/releases.jsonl": log,
                 f"{ROOT}/current": {"link": "releases/old"},
-                f"{ROOT}/releases/old/release.json": json.dumps({"id": "old", "commit": "a" * 40}),
+                f"{ROOT}/releases/old/release.json": json.dumps(
+                    {"id": "old", "commit": "a" * 40, "drain": 30}
+                ),
                 f"{ROOT}/repo.git": None,
                 f"{ROOT}/trees": None,
                 f"{ROOT}/venvs": None,
@@ -51,7 +60,9 @@ class Story:
         self.events: list[events.Event] = []
         self.cancelled = False
         self.run = Run(self.events.append, lambda: self.cancelled)
-        request = {"app": "hello", "by": "ann@laptop", "keep_releases": 5, "release": {"id": "new"}}
+        request = {
+            "app": "hello", "by": "ann@laptop", "keep_releases": 5, "release": {"id": "new"}, **fields,
+        }  # fmt: skip
         self.transaction = Transaction(
             {**request, "commit": "b" * 40, "subject": "two"}, self.system, self.run, "deploy"
         )
@@ -229,15 +240,70 @@ def test_drain_counts_the_sockets_of_the_old_release(
     (drain,) = [
         event for event in story.events if isinstance(event, events.StepFinished) and event.step == "drain"
     ]
-    assert drain.data == {"left": left}
+    assert drain.data == {"left": left, "seconds": 30 if left else 0}
     assert (story.system.slept >= 1) == waits
-    assert story.system.slept < 1.2
+    assert story.system.slept < 1.2 + 0.5
+    begun = [argv for argv in story.system.ran if argv[0] == "systemd-run"]
+    assert len(begun) == (1 if left else 0)
+    assert story.commands("stop") == ([] if left else ["hello@old.socket", "--no-block hello@old.service"])
+    if left:
+        assert "--unit=hostwright-drain-hello:old.service" in begun[0]
+        assert begun[0][-4:] == ("30", "/run/hello/old.sock", "hello@old.socket", "hello@old.service")
+        assert drain.detail == "2 connections may take 30 s more"
+
+
+DRAINING = "systemctl list-units --plain --no-legend --full --type=service hostwright-drain-hello:*"
+
+
+def draining(*releases: str) -> str:
+    return "".join(f"hostwright-drain-hello:{name}.service loaded active running x\n" for name in releases)
+
+
+def test_so_many_old_instances_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = Story(monkeypatch)
+    story.system.put("/proc/net/unix", UNIX + LISTENER + QUEUED)
+    story.system.commands[DRAINING] = ["", "", draining("a1", "a2", "a3", "old")]
+    story.tell()
+    assert story.commands("stop") == [
+        "hostwright-drain-hello:a1.service", "hello@a1.socket", "--no-block hello@a1.service",
+    ]  # fmt: skip
+
+
+def test_back_to_a_release_that_still_drains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may stop it meanwhile; when it is refused, it goes on draining."""
+    for verdict in (None, REFUSED):
+        story = Story(monkeypatch, verdict)
+        story.system.commands[DRAINING] = draining("new")
+        story.tell()
+        stopped = story.commands("stop")
+        assert stopped[0] == "hostwright-drain-hello:new.service"
+        assert not any("hello@new" in words for words in stopped)
+        begun = [argv[-1] for argv in story.system.ran if argv[0] == "systemd-run"]
+        assert begun == (["hello@new.service"] if verdict else [])
+
+
+def test_restart_stops_the_old_one_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = Story(monkeypatch, switch="restart")
+    assert story.tell().outcome == "done"
+    steps = [event.step for event in story.events if isinstance(event, events.StepFinished)]
+    assert steps == ["stop", "start", "health", "switch", "prune"]
+    assert not any(argv[1] == "set-property" for argv in story.system.ran if argv[0] == "systemctl")
+
+
+def test_restart_starts_the_old_one_again_when_the_new_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = Story(monkeypatch, REFUSED, switch="restart")
+    assert story.tell().outcome == "refused"
+    assert story.commands("start")[-2:] == ["hello@old.socket", "--no-block hello@old.service"]
+    (said,) = [event.message for event in story.events if isinstance(event, events.Noticed)]
+    assert said.startswith("old was started again, after ")
 
 
 def test_a_release_that_still_stops_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story(monkeypatch)
     show = COMMANDS["systemctl show ..."]
-    story.system.commands["systemctl show ..."] = [show.replace("inactive", "deactivating")] * 3 + [show] * 9
+    story.system.commands["systemctl show ..."] = [show.replace("inactive", "deactivating")] * 3 + [show] * 99
     assert story.tell().outcome == "done"
     notices = [event.message for event in story.events if isinstance(event, events.Noticed)]
     assert notices == ["waiting for the last requests that new still answers"]

@@ -1,0 +1,84 @@
+"""Old instances that still answer: each ends with its last connection, or at its deadline.
+
+A transient service waits for that, systemd-run(1): it holds no lock, needs neither the agent nor the controller, and
+is gone after a power cut, as the instance itself. A service that looks each second, not a timer: a timer would write
+two lines to the journal at each look.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..system import System
+    from .layout import Layout
+
+QUICK = 30.0
+# old instances that may answer at the same time; each takes the memory of a whole one
+MOST = 3
+# $1: seconds, $2: the socket's path, $3: its unit, $4: the service. 03 is SS_CONNECTED, include/uapi/linux/net.h.
+# The socket first: a late connection would start the service again
+WAIT = """\
+read -r now _ < /proc/uptime
+end=$((${now%.*} + $1))
+while read -r now _ < /proc/uptime; [ "${now%.*}" -lt "$end" ]; do
+    grep -q " 03 *[0-9][0-9]* $2\\$" /proc/net/unix || break
+    sleep 1
+done
+systemctl stop "$3"
+exec systemctl stop --no-block "$4"
+"""
+
+
+class Drain:
+    """The old instances of one app that are ending."""
+
+    def __init__(self, system: System, layout: Layout) -> None:
+        self._system = system
+        self._layout = layout
+        self._prefix = "hostwright-drain-%s:" % layout.app
+
+    def unit(self, release: str) -> str:
+        """The service that waits for the end of a release's instance."""
+        self._layout.release(release)
+        return "%s%s.service" % (self._prefix, release)
+
+    def begin(self, release: str, seconds: float) -> None:
+        """Stop an instance when its last connection is gone, in so many seconds at the latest. Returns at once.
+
+        Raises:
+            CommandFailed
+        """
+        layout = self._layout
+        words = (
+            str(int(seconds)), layout.socket(release), layout.unit(release, "socket"), layout.unit(release),
+        )  # fmt: skip
+        self._system.run(
+            ("systemd-run", "--quiet", "--collect", "--no-block", "--unit=" + self.unit(release),
+             "--description=%s: release %s answers its last requests" % (layout.app, release),
+             # systemd would put variables in: "$$" is a dollar sign, systemd.service(5), "Command lines"
+             "--", "/bin/sh", "-euc", WAIT.replace("$", "$$"), "drain", *words),
+            timeout=QUICK,
+        )  # fmt: skip
+
+    def active(self) -> list[str]:
+        """The releases whose instances are ending, the oldest first."""
+        argv = (
+            "systemctl",
+            "list-units",
+            "--plain",
+            "--no-legend",
+            "--full",
+            "--type=service",
+            self._prefix + "*",
+        )
+        out = self._system.run(argv, timeout=QUICK, read_only=True).out
+        names = [line.split()[0] for line in out.splitlines() if line.split()]
+        return sorted(name[len(self._prefix) : -len(".service")] for name in names)
+
+    def end(self, release: str) -> None:
+        """Nobody waits any more: the instance stays, or is stopped by the caller.
+
+        Raises:
+            CommandFailed
+        """
+        self._system.run(("systemctl", "stop", self.unit(release)), timeout=QUICK)
