@@ -1,23 +1,29 @@
 """The log of an app's releases on this host, and what follows from it: states, the way back.
 
 /srv/APP/releases.jsonl: one JSON object a line, only added to.
-    did      live (it took the traffic), bad (the health gate refused it), failed (it did not get that far)
+    did      live (it took the traffic), bad (the health gate refused it), failed (it did not get that far),
+             ran (its release command was started; another line says how the release ended)
     id       the release
     t        Unix seconds; for people: the order is that of the lines
     by       user@machine
     seconds  from the begin of the run until then
-    commit, subject, action (deploy, rollback)
+    commit, subject, action (deploy, rollback, restart)
     before   live only: what `current` named until then; empty for the first one
     again    live only: true when it has the code, packages and configuration that `before` has
+    of       live only: the release that it is but for its environment: rollback --keep-env
     why      bad and failed only: one line
+    command  ran only: its words
 `current` beats the log: a power cut may have come between the rename and the line.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 
 from ..run import StepError
+from .tree import key_of
+from .environment import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +36,15 @@ if TYPE_CHECKING:
 KEEP = 1000
 # an abbreviated commit shorter than this says too little
 SHORTEST = 4
+# what a release cannot start without
+PARTS = ("release.json", "code", "venv/bin/python", "gunicorn.conf.py", "env")
 
 
 class Known:
-    """What the log says about one release. `verdict`: good, bad or failed; `live`: when it last went live."""
+    """What the log says about one release.
+
+    `verdict`: good, bad or failed; `live`: when it last went live; `ran`: its release command, if that was started.
+    """
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
         self.id: str = entry["id"]
@@ -46,9 +57,10 @@ class Known:
         self.again = False
         self.verdict = ""
         self.why = ""
+        self.ran = ""
         self.live: Optional[float] = None
 
-    def learn(self, entry: Mapping[str, Any]) -> None:
+    def learn(self, entry: Mapping[str, Any], known: Mapping[str, Known]) -> None:
         """Take in a later line about the same release."""
         if entry["did"] != "live":
             # a release that was good once is not made bad by a rollback to it that failed: the cause may be elsewhere
@@ -59,6 +71,9 @@ class Known:
         if self.live is None:
             # where a rollback leads is decided by the first time: later ones are rollbacks themselves
             self.before, self.again = entry.get("before", ""), bool(entry.get("again"))
+            if entry.get("of") in known:
+                # as after any rollback, another one goes further back
+                self.before, self.again = known[entry["of"]].before, known[entry["of"]].again
             self.when, self.seconds = entry.get("t", 0.0), entry.get("seconds", 0.0)
         self.verdict, self.why, self.live = "good", "", entry.get("t", 0.0)
 
@@ -71,14 +86,28 @@ class Known:
 def fold(lines: Sequence[bytes]) -> dict[str, Known]:
     """The releases in the order they first appear; lines that a power cut tore are passed over."""
     known: dict[str, Known] = {}
+    ran: dict[str, str] = {}
     for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
             continue
-        if isinstance(entry, dict) and entry.get("id") and entry.get("did") in ("live", "bad", "failed"):
-            known.setdefault(entry["id"], Known(entry)).learn(entry)
+        if not isinstance(entry, dict) or not entry.get("id"):
+            continue
+        if entry.get("did") in ("live", "bad", "failed"):
+            known.setdefault(entry["id"], Known(entry)).learn(entry, known)
+        elif entry.get("did") == "ran":
+            ran[entry["id"]] = " ".join(shlex.quote(str(word)) for word in entry.get("command", ()))
+    for release, command in ran.items():
+        if release in known:  # else its run was interrupted: healing says so, and then it is
+            known[release].ran = command
     return known
+
+
+def ran_since(known: Mapping[str, Known], target: str) -> list[Known]:
+    """The releases that came after this one and started their release command, whatever became of them."""
+    names = list(known)
+    return [known[name] for name in names[names.index(target) + 1 :] if known[name].ran]
 
 
 def previous(known: Mapping[str, Known], current: str, present: Collection[str]) -> str:
@@ -106,12 +135,19 @@ def previous(known: Mapping[str, Known], current: str, present: Collection[str])
     return ""
 
 
-def choose(known: Mapping[str, Known], current: str, present: Collection[str], wanted: str = "") -> str:
+def choose(
+    known: Mapping[str, Known],
+    current: str,
+    present: Collection[str],
+    wanted: str = "",
+    damaged: Optional[Mapping[str, str]] = None,
+) -> str:
     """The release to roll back to.
 
     Args:
         known, current, present: see `previous`.
         wanted: an id, the unique beginning of one, or the beginning of a commit; empty: the previous release.
+        damaged: releases on disk that are not whole -> what is missing.
 
     Raises:
         StepError: there is none, or not exactly one; lists those that could be named.
@@ -133,6 +169,9 @@ def choose(known: Mapping[str, Known], current: str, present: Collection[str], w
     release = matches[-1]
     if release == current:
         raise StepError("%s is live already" % known[release].title)
+    if damaged and release in damaged:
+        message = "%s is damaged: its %s is missing on this server" % (release, damaged[release])
+        raise _refusal(message, known, candidates)
     if release not in present:
         raise _refusal("%s was removed: only the newest are kept" % release, known, candidates)
     why = known[release].why or "it never went live"
@@ -218,11 +257,23 @@ class Shelf:
 
     def whole(self, release: str) -> bool:
         """Could this release be started?"""
+        return not release.startswith(".") and not self.missing(release)
+
+    def missing(self, release: str) -> str:
+        """What a release lacks to be started, or an empty string."""
         folder = "%s/%s" % (self._layout.releases, release)
-        parts = ("release.json", "code", "venv/bin/python", "gunicorn.conf.py", "env")
-        return not release.startswith(".") and all(
-            self._system.exists("%s/%s" % (folder, part)) for part in parts
-        )
+        lacks = (part for part in PARTS if not self._system.exists("%s/%s" % (folder, part)))
+        return next(lacks, "")
+
+    def damaged(self) -> dict[str, str]:
+        """Releases that are there and not whole -> what they lack."""
+        names = [name for name in self._system.listdir(self._layout.releases) if not name.startswith(".")]
+        return {name: part for name in names for part in [self.missing(name)] if part}
+
+    def environment(self, release: str) -> dict[str, str]:
+        """The variables of a release."""
+        raw = self._system.read("%s/%s/env" % (self._layout.releases, release)) or b""
+        return variables(raw.decode("utf-8", "replace"))
 
     def alike(self, one: str, other: str) -> bool:
         """Do two releases have the same code, packages, configuration and environment?"""
@@ -230,13 +281,27 @@ class Shelf:
 
     def _made_of(self, release: str) -> list[bytes]:
         folder = "%s/%s" % (self._layout.releases, release)
-        links = [
-            (self._system.readlink("%s/%s" % (folder, name)) or "").encode() for name in ("code", "venv")
-        ]
+        links = [name.encode() for name in self._links(release)]
         names = ["gunicorn.conf.py", "env", *sorted("units/" + name for name in self._units(folder))]
         files = [(name, self._system.read("%s/%s" % (folder, name)) or b"") for name in names]
         texts = [name.encode() + b"\0" + text.replace(release.encode(), b"") for name, text in files]
         return [*links, *texts]
+
+    def _links(self, release: str) -> list[str]:
+        """What its code and its environment are; a folder that was damaged and built again is the same."""
+        folder = "%s/%s" % (self._layout.releases, release)
+        targets = [self._system.readlink("%s/%s" % (folder, name)) or "" for name in ("code", "venv")]
+        return ["/".join(key_of(part) for part in target.split("/")) for target in targets]
+
+    def uses(self) -> set[str]:
+        """The folders of trees and environments that releases on disk lead to, whether they are there or not."""
+        found = set()
+        for release in self._system.listdir(self._layout.releases):
+            for name in ("code", "venv"):
+                path = "%s/%s/%s" % (self._layout.releases, release, name)
+                # ../../venvs/KEY, ../../trees/KEY/directory
+                found.update((self._system.readlink(path) or "").split("/")[3:4])
+        return found
 
     def _units(self, folder: str) -> list[str]:
         return self._system.listdir(folder + "/units") if self._system.exists(folder + "/units") else []

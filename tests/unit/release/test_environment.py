@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostwright.remote.release.environment import environment_file
+from hostwright.remote.release.environment import differences, environment_file, kept, told, variables
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
@@ -36,6 +36,7 @@ def as_systemd_reads(text: str) -> dict[str, str]:
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
 def test_every_value_arrives_as_it_is(values: dict[str, str]) -> None:
     assert as_systemd_reads(environment_file(values)) == values
+    assert variables(environment_file(values)) == values
 
 
 def test_awkward_values() -> None:
@@ -61,3 +62,16 @@ def test_a_value_that_no_environment_can_hold_is_not_shown() -> None:
     with pytest.raises(ValueError, match="TOKEN holds a NUL character") as error:
         environment_file({"TOKEN": "s3cret\0"})
     assert "s3cret" not in str(error.value)
+
+
+NOW = {"A": "1", "B": "2", "HOSTWRIGHT_RELEASE": "r1", "HOSTWRIGHT_COMMIT": "c1"}
+THEN = {"B": "3", "C": "4", "HOSTWRIGHT_RELEASE": "r2", "HOSTWRIGHT_COMMIT": "c2"}
+
+
+def test_what_differs_is_told_by_name_alone() -> None:
+    assert told(differences(NOW, THEN)) == "environment: A gone, B changed, C new"
+    assert told(differences(NOW, {**NOW, "HOSTWRIGHT_RELEASE": "r9"})) == "environment as it was"
+
+
+def test_todays_variables_for_another_release() -> None:
+    assert kept(NOW, THEN) == {"A": "1", "B": "2", "HOSTWRIGHT_RELEASE": "r2", "HOSTWRIGHT_COMMIT": "c2"}
