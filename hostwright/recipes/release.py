@@ -19,8 +19,6 @@ Values = Mapping[str, str | Secret]
 # what serves the app, as far as it does not name them itself: (requirement, module)
 GUNICORN = ("gunicorn>=23,<28", "gunicorn")
 UVICORN = ("uvicorn-worker>=0.3,<0.5", "uvicorn_worker")
-# seconds; a migration of a large table takes its time
-RELEASE_COMMAND_TIMEOUT = 1800
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,15 @@ class Release:
     subject: str
 
 
+def stamp(now: datetime) -> str:
+    """UTC time to the millisecond: two runs that begin in the same second make two releases."""
+    now = now.astimezone(timezone.utc)
+    return f"{now:%Y%m%dt%H%M%S}{now.microsecond // 1000:03d}"
+
+
 def release_id(commit: str, now: datetime) -> str:
-    """UTC time and short commit: sorts by time, is a unit's instance name, says where the code comes from."""
-    return f"{now.astimezone(timezone.utc):%Y%m%dt%H%M%S}-{commit[:7]}"
+    """Time and short commit: sorts by time, is a unit's instance name, says where the code comes from."""
+    return f"{stamp(now)}-{commit[:7]}"
 
 
 def deploy_fields(app: App, host: Host, source: Mapping[str, Any], build_env: Values) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def deploy_fields(app: App, host: Host, source: Mapping[str, Any], build_env: Va
         "modules": [module for _, module in serving],
         "health": health(app, host),
         "release_command": list(app.release_argv),
-        "release_command_timeout": RELEASE_COMMAND_TIMEOUT,
+        "release_command_timeout": app.release_command_timeout,
         "keep_releases": app.keep_releases,
         "drain": app.drain,
         "switch": app.switch,
@@ -82,6 +86,7 @@ def health(app: App, host: Host) -> dict[str, Any]:
     return {
         "path": app.health.path,
         "expect": app.health.expect,
+        "contains": app.health.contains,
         "timeout": app.health.timeout,
         "window": app.health.window,
         "interval": app.health.interval,

@@ -28,6 +28,7 @@ class Reply:
         problem: why there is no status.
         location: where it redirects.
         said: the begin of its text.
+        body: what it is without its head.
         silent: nothing came within the time.
     """
 
@@ -39,6 +40,7 @@ class Reply:
         location: str = "",
         said: str = "",
         silent: bool = False,
+        body: bytes = b"",
     ) -> None:
         self.status = status
         self.seconds = seconds
@@ -46,6 +48,7 @@ class Reply:
         self.location = location
         self.said = said
         self.silent = silent
+        self.body = body
 
     def __str__(self) -> str:
         return self.problem or str(self.status)
@@ -86,8 +89,12 @@ def ask(
     seconds = time.monotonic() - start
     words = raw.split(b"\r\n", 1)[0].split(None, 2)
     if len(words) >= 2 and words[0].startswith(b"HTTP/") and words[1].isdigit():
-        location, said = _told(raw)
-        return Reply(int(words[1]), seconds, location=location, said=said)
+        head, _, body = raw.partition(b"\r\n\r\n")
+        if re.search(rb"(?im)^transfer-encoding:.*chunked", head):
+            body = _joined(body)
+        redirect = re.search(rb"(?im)^location: *(.*?) *\r?$", head)
+        location, said = _text(redirect.group(1) if redirect else b""), shown(body)
+        return Reply(int(words[1]), seconds, location=location, said=said, body=body)
     if raw:
         return Reply(0, seconds, "no HTTP answer")
     if seconds >= timeout:
@@ -95,13 +102,9 @@ def ask(
     return Reply(0, seconds, "the connection was closed without an answer")
 
 
-def _told(raw: bytes) -> tuple[str, str]:
-    """Of an answer: where it redirects, and its text without markup, on one line."""
-    head, _, body = raw.partition(b"\r\n\r\n")
-    redirect = re.search(rb"(?im)^location: *(.*?) *\r?$", head)
-    if re.search(rb"(?im)^transfer-encoding:.*chunked", head):
-        body = _joined(body)
-    return _text(redirect.group(1) if redirect else b""), _text(NOT_TEXT.sub(b" ", body[: 100 * SHOWN]))
+def shown(body: bytes) -> str:
+    """The begin of a text without markup, on one line."""
+    return _text(NOT_TEXT.sub(b" ", body[: 100 * SHOWN]))
 
 
 def _joined(body: bytes) -> bytes:

@@ -33,7 +33,8 @@ class Gate:
     """Watches one instance until it has proved itself.
 
     Args:
-        health: path, expect (HTTP status), timeout, window, interval (seconds), headers.
+        health: path, expect (HTTP status), timeout, window, interval (seconds), headers; contains, the text that
+            the answer must hold.
         ask: sends a request; tests give their own.
     """
 
@@ -98,9 +99,19 @@ class Gate:
         found = WORKERS.search(shown.get("StatusText", ""))
         few = "only %s are up" % found.group(0) if found and int(found[1]) < int(found[2]) else ""
         if reply.status == self._health["expect"]:
-            return few
+            return few or self._lacking(reply)
         problem = "GET %s -> %s" % (self._health["path"], self._described(reply))
         return "%s; %s" % (problem, few) if few and not reply.status else problem
+
+    def _lacking(self, reply: Reply) -> str:
+        """The text that should have been in an answer and is not, and what came instead."""
+        wanted = self._health.get("contains")
+        if not wanted or wanted.encode() in reply.body:
+            return ""
+        said = 'it says "%s"' % reply.said if reply.said else "it is empty"
+        return 'GET %s -> %s, but "%s" is not in the answer: %s' % (
+            self._health["path"], reply, wanted, said,
+        )  # fmt: skip
 
     def _described(self, reply: Reply) -> str:
         if not reply.status:

@@ -123,3 +123,13 @@ def test_what_somebody_sees_may_end_it(serve: Serve) -> None:
     with pytest.raises(RuntimeError, match="the unit is dead"):
         ask(serve(answer), "/", {}, 5, look)
     done.set()
+
+
+def test_the_body_is_what_was_sent(serve: Serve) -> None:
+    def answer(link: socket.socket) -> None:
+        read_request(link)
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        link.sendall(head + b"4\r\n<b>c\r\n7\r\nommit</\r\n2\r\nb>\r\n0\r\n\r\n")
+
+    reply = ask(serve(answer), "/", {}, 5)
+    assert (reply.body, reply.said) == (b"<b>commit</b>", "commit")

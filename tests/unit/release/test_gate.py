@@ -106,6 +106,17 @@ def test_what_the_app_says_is_told() -> None:
     assert caught.value.hint.endswith("All that it wrote: inv logs --release r1")
 
 
+def test_a_text_that_must_be_in_the_answer() -> None:
+    other = Reply(200, 0.01, said="version 1 " * 20, body=b"version 1 " * 20)
+    error = refusal([other], contains="version 2")
+    said = 'GET /health -> 200, but "version 2" is not in the answer: it says "version 1 version 1 '
+    assert said in error.message
+    assert "\n" not in error.message
+    assert "in the answer: it is empty" in refusal([Reply(200, 0.01)], contains="x").message
+    found, _ = gate([other, other, Reply(200, 0.01, body="version 2 läuft".encode())], contains="2 läuft")
+    assert found.watch()[1]["good"] == 6
+
+
 def test_no_answer() -> None:
     assert "GET /health -> no answer within 10 s" in refusal([Reply(0, 10, "no answer within 10 s")]).message
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hostwright.remote.release.layout import Layout
-from hostwright.remote.release.record import KEEP, Log, Shelf, choose, fold, previous
+from hostwright.remote.release.record import KEEP, Log, Shelf, choose, fold, previous, ran_since
 from hostwright.remote.run import StepError
 from hostwright.testing import FakeSystem
 
@@ -104,6 +104,33 @@ def test_refused_choice_says_what_could_be_named(wanted: str, message: str) -> N
         assert error.value.tail == ('a  aaaa111 "subject a"',)
         assert error.value.hint == "Name one of these: inv rollback --to ID"
     assert not error.value.refused
+
+
+def test_a_damaged_release_is_called_that() -> None:
+    known = fold(lines("a", "b", "c"))
+    with pytest.raises(StepError) as error:
+        choose(known, "c", {"a", "c"}, "bbbb", {"b": "venv/bin/python"})
+    assert error.value.message == "b is damaged: its venv/bin/python is missing on this server"
+    assert error.value.tail == ('a  aaaa111 "subject a"',)
+
+
+def test_a_rollback_that_kept_the_environment_leads_where_a_rollback_does() -> None:
+    story = [json.loads(line) for line in lines("a", "b", "c")]
+    story.append({"did": "live", "id": "b2", "commit": "bbbb2222", "before": "c", "of": "b"})
+    known = fold([json.dumps(entry).encode() for entry in story])
+    assert previous(known, "b2", set(known)) == "a"
+
+
+RAN = {"did": "ran", "command": ["alembic", "upgrade", "the head"]}
+
+
+def test_release_commands_that_ran() -> None:
+    ran = [json.dumps({**RAN, "id": name}).encode() for name in ("b", "c", "x")]
+    known = fold([ran[2], *lines("a"), ran[0], *lines("b"), ran[1], *lines("!c", "d")])
+    assert "x" not in known, "nothing says how it ended: healing has to"
+    assert [entry.id for entry in ran_since(known, "a")] == ["b", "c"]
+    assert [entry.id for entry in ran_since(known, "b")] == ["c"]
+    assert known["c"].ran == "alembic upgrade 'the head'"
 
 
 def test_ambiguous_choice() -> None:
@@ -204,6 +231,7 @@ def test_shelf_knows_whole_releases() -> None:
     shelf = Shelf(FakeSystem(files=files), Layout("hello"))
     assert shelf.current() == "r1"
     assert shelf.present() == ["r1"]
+    assert shelf.damaged() == {"r2": "code"}
     assert shelf.about("r1") == {"commit": "abc"}
     assert shelf.about("r2") == {}
     assert shelf.about("r9") == {}

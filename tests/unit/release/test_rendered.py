@@ -53,10 +53,10 @@ def gunicorn(folder: Path, extra: str = "") -> dict[str, Any]:
 # -- identity ------------------------------------------------------------------------------------------------------
 
 
-def test_the_id_is_utc_time_and_short_commit() -> None:
-    moment = datetime(2026, 11, 21, 14, 15, 2, tzinfo=timezone.utc)
+def test_the_id_is_utc_time_to_the_millisecond_and_short_commit() -> None:
+    moment = datetime(2026, 11, 21, 14, 15, 2, 417999, tzinfo=timezone.utc)
     found = release_id("4F2C1D9".lower() + "a" * 33, moment)
-    assert found == RELEASED.id
+    assert found == "20261121t141502417-4f2c1d9"
     assert RELEASE.match(found)
 
 
