@@ -31,7 +31,7 @@ def heal(system: System, layout: Layout, run: Run) -> None:
     drain = Drain(system, layout)
     current = shelf.current()
     for path in (layout.trees, layout.venvs):
-        Store(system, path).clean()
+        Store(system, path).clean(shelf.uses())
     system.remove_tree(layout.build)
     last = last_live(log.lines())
     if current and current != last:

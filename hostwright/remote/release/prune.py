@@ -5,7 +5,7 @@ from __future__ import annotations
 from .git import Repository
 from .instance import Instances
 from .record import Log, Shelf, previous
-from .tree import Store
+from .tree import Store, tree_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def prune(system: System, layout: Layout, keep: int) -> list[str]:
     present = [name for name in system.listdir(layout.releases) if not name.startswith(".")]
     about = {release: shelf.about(release) for release in present}
     busy = set(Instances(system, layout).states())
-    trees = {release: str(facts.get("tree", "")) for release, facts in about.items()}
+    trees = {release: tree_of(str(facts.get("tree", ""))) for release, facts in about.items()}
     gone = obsolete(log.known(), present, shelf.current(), trees, busy, keep)
     for release in gone:
         # under a name that says so: half removed, it must not look like a release

@@ -22,8 +22,8 @@ import json
 import shlex
 
 from ..run import StepError
-from .tree import key_of
 from .environment import variables
+from .tree import key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,71 +2,155 @@
 
 from __future__ import annotations
 
+import re
 import sys
+
+from . import manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable, Collection, Iterator, Sequence
+
     from ..system import System
     from .git import Repository
 
 COMPILE = ("-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash")
 COMPILE_TIMEOUT = 600.0
+# a folder that was built again beside a damaged one
+AGAIN = re.compile(r"-r[0-9]+\Z")
+# how many of the damaged files are named
+NAMED = 3
+
+
+def key_of(name: str) -> str:
+    """The key of a folder's content, whichever time it was built."""
+    return AGAIN.sub("", name)
+
+
+def tree_of(name: str) -> str:
+    """The id of the git tree that a folder holds the files of."""
+    return name.partition("-")[0]
+
+
+class Kept:
+    """A folder of a store that a release may use.
+
+    Attributes:
+        name: of the folder.
+        reused: it was there.
+        damage: what was missing or changed in the folder that was there: nobody uses that one from now on.
+    """
+
+    def __init__(self, name: str, reused: bool, damage: Sequence[str] = ()) -> None:
+        self.name = name
+        self.reused = reused
+        self.damage = tuple(damage)
+
+    def detail(self, built: str) -> str:
+        """For people: where it comes from; `built` when it was simply not there."""
+        if self.reused or not self.damage:
+            return "reused" if self.reused else built
+        count, names = len(self.damage), ", ".join(self.damage[:NAMED])
+        more = ", ..." if count > NAMED else ""
+        what = "file was" if count == 1 else "files were"
+        return "rebuilt, %d %s missing or changed: %s%s" % (count, what, names, more)
 
 
 class Store:
-    """Folders by key that are complete or not there: built aside, on disk, renamed, marked.
+    """Folders by key that are complete or not there: built aside, on disk, renamed, marked. Never changed then.
 
-    The mark lies beside the folder, KEY.ok: a folder without it was never finished, or is being removed.
+    The mark lies beside the folder, KEY.ok, and lists what the folder is made of: one without it was never
+    finished, or is being removed; one that is not as listed is damaged. What is damaged may be what runs, so it
+    is left alone, and the good one gets another name: KEY-r1.
     """
 
     def __init__(self, system: System, path: str) -> None:
         self._system = system
         self.path = path
 
-    def folder(self, key: str) -> str:
-        """Where a key's folder is."""
-        return "%s/%s" % (self.path, key)
+    def folder(self, name: str) -> str:
+        """Where a folder is."""
+        return "%s/%s" % (self.path, name)
 
-    def has(self, key: str) -> bool:
-        """Is it complete?"""
-        return self._system.exists(self.folder(key) + ".ok") and self._system.exists(self.folder(key))
+    def find(self, key: str, also: Callable[[str], list[str]] = lambda folder: []) -> tuple[str, list[str]]:
+        """A folder of this key to use.
 
-    def begin(self, key: str) -> str:
+        Args:
+            also: finds more damage in a folder.
+
+        Returns:
+            Its name, or an empty string; and the damage of the first one that cannot be used.
+        """
+        damaged: list[str] = []
+        for name in self._names(key):
+            if not self._system.exists(self.folder(name) + ".ok"):
+                continue
+            damage = self.damage(name) or also(self.folder(name))
+            if not damage:
+                return name, []
+            damaged = damaged or damage
+        return "", damaged
+
+    def free(self, key: str) -> str:
+        """The name for a new folder of this key."""
+        return next(name for name in self._all(key) if self._system.stat(self.folder(name)) is None)
+
+    def damage(self, name: str) -> list[str]:
+        """What is missing in a marked folder, changed, or too much: paths in it.
+
+        One that was marked by an older Hostwright is taken as it is, and listed from now on.
+        """
+        raw = self._system.read(self.folder(name) + ".ok") or b""
+        try:
+            found = self._system.walk(self.folder(name))
+        except OSError as error:  # what a bad disk or fsck(8) left
+            return [str(error.filename or name)]
+        if raw == manifest.UNVERIFIED:
+            self._mark(name, found)
+            return []
+        wanted = manifest.load(raw)
+        return [manifest.UNREADABLE] if wanted is None else manifest.differing(wanted, found)
+
+    def begin(self, name: str) -> str:
         """An empty folder to build in."""
-        self.remove(key)
-        building = self.folder(key) + ".tmp"
+        building = self.folder(name) + ".tmp"
         self._system.remove_tree(building)
         self._system.mkdir(building)
         return building
 
-    def finish(self, key: str) -> None:
+    def finish(self, name: str) -> None:
         """What was built is complete: it gets its name once it is on disk."""
-        building = self.folder(key) + ".tmp"
+        building = self.folder(name) + ".tmp"
         self._system.syncfs(building)
-        self._system.rename(building, self.folder(key))
+        self._system.rename(building, self.folder(name))
         self._system.fsync_directory(self.path)
-        self._system.write_atomic(self.folder(key) + ".ok", b"complete\n", mode=0o644)
+        self._mark(name, self._system.walk(self.folder(name)))
 
-    def abandon(self, key: str) -> None:
+    def abandon(self, name: str) -> None:
         """Remove what was being built."""
-        self._system.remove_tree(self.folder(key) + ".tmp")
+        self._system.remove_tree(self.folder(name) + ".tmp")
 
-    def remove(self, key: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a folder; the mark first."""
-        self._system.unlink(self.folder(key) + ".ok")
-        if self._system.stat(self.folder(key)):
+        self._system.unlink(self.folder(name) + ".ok")
+        if self._system.stat(self.folder(name)):
             self._system.fsync_directory(self.path)
-            self._system.remove_tree(self.folder(key))
+            self._system.remove_tree(self.folder(name))
 
     def complete(self) -> list[str]:
         """The complete folders."""
         names = self._system.listdir(self.path)
         return [name for name in names if name + ".ok" in names]
 
-    def clean(self) -> list[str]:
-        """Remove what is not complete: half built when a run was cut; returns the names."""
+    def clean(self, used: Collection[str] = ()) -> list[str]:
+        """Remove what is not complete: half built when a run was cut; returns the names.
+
+        Args:
+            used: folders of releases. One of them that has no mark has lost it.
+        """
         names = self._system.listdir(self.path)
         torn = [name for name in names if not name.endswith(".ok") and name + ".ok" not in names]
+        torn = [name for name in torn if name not in used]
         for name in torn:
             self._system.remove_tree("%s/%s" % (self.path, name))
             self._system.unlink("%s/%s" % (self.path, name))  # git's index of an export
@@ -75,28 +159,43 @@ class Store:
                 self._system.unlink("%s/%s" % (self.path, name))
         return torn
 
+    def _mark(self, name: str, found: dict[str, str]) -> None:
+        self._system.write_atomic(self.folder(name) + ".ok", manifest.dump(found), mode=0o644)
 
-def ensure_tree(system: System, repository: Repository, store: Store, tree: str) -> tuple[str, bool]:
-    """The folder of a tree's files, made when it is not there.
+    def _all(self, key: str) -> Iterator[str]:
+        yield key
+        number = 0
+        while True:
+            number += 1
+            yield "%s-r%d" % (key, number)
 
-    Returns:
-        Its key and whether it was there. The bytecode belongs to one minor version of Python, so the key does.
+    def _names(self, key: str) -> Iterator[str]:
+        """The folders of a key that are there; prune may have taken the first."""
+        return (name for name in self._system.listdir(self.path) if key_of(name) == key)
+
+
+def ensure_tree(system: System, repository: Repository, store: Store, tree: str) -> Kept:
+    """The folder of a tree's files, made when it is not there, or not whole.
+
+    The bytecode belongs to one minor version of Python, so the key does.
 
     Raises:
         CommandFailed, OSError, RunCancelled
     """
     key = "%s-%s" % (tree, sys.implementation.cache_tag)
-    if store.has(key):
-        return key, True
-    folder = store.begin(key)
+    found, damage = store.find(key)
+    if found:
+        return Kept(found, True)
+    name = store.free(key)
+    folder = store.begin(name)
     try:
         repository.export(tree, folder)
         # the app cannot write here, so bytecode that is not made now is compiled again by every worker.
         # A file that does not compile (a template, a test of syntax errors) is none of our business
         argv = (sys.executable, "-I", "-S", "-B", *COMPILE, folder)
         system.run(argv, timeout=COMPILE_TIMEOUT, check=False, cancellable=True)
-        store.finish(key)
+        store.finish(name)
     except BaseException:
-        store.abandon(key)
+        store.abandon(name)
         raise
-    return key, False
+    return Kept(name, False, damage)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
+import re
 import sys
 
 from ..digest import sha256
@@ -11,6 +13,7 @@ from ..run import StepError
 from . import guard
 from .dependencies import hand_over
 from .layout import UV
+from .tree import Kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 VENV = ("venv", "--relocatable", "--no-project", "--quiet")
 SYNC = ("pip", "sync", "--compile-bytecode", "--allow-empty-requirements")
 COPY_TIMEOUT = 600.0
+MINOR = re.compile(r"python3\.[0-9]+\Z")
 
 
 def platform() -> tuple[str, str]:
@@ -44,39 +48,51 @@ def venv_key(lock: str, python: str, machine: str, uv: str) -> str:
     return sha256(json.dumps([lock, python, machine, uv, VENV, SYNC]).encode())[:20]
 
 
+def starts(system: System, folder: str) -> bool:
+    """Has an environment still the interpreter it was made with? An upgrade of the distribution removes it."""
+    path = folder + "/bin/python"
+    if not system.exists(path):
+        return False
+    for _ in range(10):
+        target = system.readlink(path)
+        if target is None:
+            break
+        path = posixpath.join(posixpath.dirname(path), target)
+    version = MINOR.match(posixpath.basename(path))
+    return not version or system.exists("%s/lib/%s" % (folder, version.group()))
+
+
 def ensure_venv(
     system: System, layout: Layout, store: Store, builder: Builder, lock: Lock, modules: Sequence[str]
-) -> tuple[str, bool]:
-    """The environment of a lock, built when it is not there.
+) -> Kept:
+    """The environment of a lock, built when it is not there, not whole, or cannot start any more.
 
     Args:
         modules: what it must be able to import.
-
-    Returns:
-        Its key, and whether it was there.
 
     Raises:
         StepError, CommandFailed, OSError, RunCancelled
     """
     python, machine = platform()
     key = venv_key(lock.text, python, machine, system.readlink(UV) or "")
-    # the interpreter it was made with may be gone with an upgrade of the distribution
-    if store.has(key) and system.exists(store.folder(key) + "/bin/python"):
-        return key, True
+    found, damage = store.find(key, lambda folder: [] if starts(system, folder) else ["bin/python"])
+    if found:
+        return Kept(found, True)
+    name = store.free(key)
     guard.require(system, layout.root, guard.ENVIRONMENT, guard.ENVIRONMENT_FILES)
     guard.require(system, guard.CACHE, guard.ENVIRONMENT, guard.ENVIRONMENT_FILES)
     try:
         _build(system, layout, builder, lock, modules)
-        building = store.begin(key)
+        building = store.begin(name)
         _take_over(system, builder.folder + "/venv", building)
-        store.finish(key)
+        store.finish(name)
     except BaseException:
-        store.abandon(key)
+        store.abandon(name)
         raise
     finally:
         system.remove_tree(builder.folder + "/venv")
     builder.uv("cache", "prune", "--quiet", cwd="/")
-    return key, False
+    return Kept(name, False, damage)
 
 
 def _build(system: System, layout: Layout, builder: Builder, lock: Lock, modules: Sequence[str]) -> None:

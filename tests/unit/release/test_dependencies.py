@@ -12,8 +12,8 @@ from hostwright.remote.release.builder import Builder, pip_configuration
 from hostwright.remote.release.dependencies import Lock, Resolver
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.record import Shelf
-from hostwright.remote.release.tree import Store
-from hostwright.remote.release.venv import ensure_venv, venv_key
+from hostwright.remote.release.tree import Kept, Store
+from hostwright.remote.release.venv import ensure_venv, starts, venv_key
 from hostwright.remote.run import StepError
 from hostwright.testing import FakeSystem
 
@@ -297,7 +297,7 @@ def test_the_key_holds_everything_the_environment_is_made_from() -> None:
     assert venv_key(*base) == venv_key(*base)
 
 
-def build(system: Server, lock: Lock | None = None) -> tuple[str, bool]:
+def build(system: Server, lock: Lock | None = None) -> Kept:
     layout = Layout("hello")
     builder = Builder(system, layout, {}, "/run/hostwright", lambda line: None)
     store = Store(system, layout.venvs)
@@ -325,8 +325,9 @@ FILES = {"/usr/bin/python3": "", f"{ROOT}/venvs": None}
 
 def test_built_tried_taken_over_by_root_and_then_reused() -> None:
     system = builds(Server(FILES))
-    key, reused = build(system)
-    assert not reused
+    made = build(system)
+    key = made.name
+    assert not made.reused
     assert [words[:2] for words in system.uv] == [
         ["venv", "--relocatable"], ["pip", "sync"], ["-I", "-c"], ["cache", "prune"],
     ]  # fmt: skip
@@ -337,14 +338,44 @@ def test_built_tried_taken_over_by_root_and_then_reused() -> None:
     )
     assert system.listdir(f"{ROOT}/venvs") == [key, f"{key}.ok"]
     assert not system.exists(f"{CACHE}/venv")
-    assert build(system) == (key, True)
+    again = build(system)
+    assert (again.name, again.reused) == (key, True)
 
 
 def test_rebuilt_when_its_interpreter_is_gone() -> None:
     system = builds(Server(FILES))
-    key, _ = build(system)
+    key = build(system).name
     system.unlink("/usr/bin/python3")
-    assert build(system) == (key, False)
+    again = build(system)
+    assert (again.name, again.reused) == (f"{key}-r1", False)
+    assert again.detail("as committed") == "rebuilt, 1 file was missing or changed: bin/python"
+
+
+def test_rebuilt_beside_it_when_somebody_changed_it() -> None:
+    system = builds(Server(FILES))
+    key = build(system).name
+    system.put(f"{ROOT}/venvs/{key}/bin/python", {"link": "/tmp/other"})
+    again = build(system)
+    assert (again.name, again.reused, again.damage) == (f"{key}-r1", False, ("bin/python",))
+    assert system.readlink(f"{ROOT}/venvs/{key}/bin/python") == "/tmp/other", "what may run is left alone"
+
+
+@pytest.mark.parametrize(
+    ("target", "there", "answer"),
+    [
+        ("/usr/bin/python3", {"/usr/bin/python3": {"link": "python3.11"}, "/usr/bin/python3.11": ""}, True),
+        ("/usr/bin/python3", {"/usr/bin/python3": {"link": "python3.13"}, "/usr/bin/python3.13": ""}, False),
+        (
+            "/usr/bin/python3.11",
+            {"/usr/bin/python3": {"link": "python3.13"}, "/usr/bin/python3.13": ""},
+            False,
+        ),
+        ("/usr/bin/python3", {"/usr/bin/python3": ""}, True),
+    ],
+)
+def test_whether_an_environment_still_starts(target: str, there: dict[str, Any], answer: bool) -> None:
+    files = {"/v/bin/python": {"link": target}, "/v/lib/python3.11/site-packages": None, **there}
+    assert starts(FakeSystem(files=files), "/v") is answer
 
 
 def test_without_hashes_none_are_asked_for() -> None:

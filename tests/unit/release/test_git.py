@@ -139,8 +139,9 @@ def test_a_tree_is_exported_once_compiled_and_marked(
     system = Plain()
     store = Store(system, str(tmp_path / "trees"))
     tree = repository.tree(commit)
-    key, reused = ensure_tree(system, repository, store, tree)
-    assert not reused
+    made = ensure_tree(system, repository, store, tree)
+    key = made.name
+    assert not made.reused
     assert key.startswith(tree + "-cpython-")
     folder = tmp_path / "trees" / key
     assert (folder / "app" / "main.py").read_text() == "app = 1\n"
@@ -148,12 +149,33 @@ def test_a_tree_is_exported_once_compiled_and_marked(
     assert (folder / "link").is_symlink()
     assert not (folder / ".git").exists()
     assert sorted(path.name for path in (tmp_path / "trees").iterdir()) == [key, f"{key}.ok"]
-    assert ensure_tree(system, repository, store, tree) == (key, True)
+    again = ensure_tree(system, repository, store, tree)
+    assert (again.name, again.reused) == (key, True)
     # a folder without its mark was never finished
     (tmp_path / "trees" / f"{key}.ok").unlink()
     (folder / "app" / "main.py").write_text("")
-    assert ensure_tree(system, repository, store, tree) == (key, False)
+    assert store.clean() == [key]
+    again = ensure_tree(system, repository, store, tree)
+    assert (again.name, again.reused) == (key, False)
     assert (folder / "app" / "main.py").read_text() == "app = 1\n"
+
+
+def test_a_tree_that_somebody_changed_is_made_anew_beside_it(
+    work: Work, repository: Repository, tmp_path: Path
+) -> None:
+    commit = work.commit()
+    repository.receive(commit, [pack(work, commit)])
+    (tmp_path / "trees").mkdir()
+    system, tree = Plain(), repository.tree(commit)
+    store = Store(system, str(tmp_path / "trees"))
+    key = ensure_tree(system, repository, store, tree).name
+    (tmp_path / "trees" / key / "app" / "main.py").write_text("app = 'by hand'\n")
+    again = ensure_tree(system, repository, store, tree)
+    assert (again.name, again.reused) == (f"{key}-r1", False)
+    assert again.detail("3 files") == "rebuilt, 1 file was missing or changed: app/main.py"
+    assert (tmp_path / "trees" / key / "app" / "main.py").read_text() == "app = 'by hand'\n", "it may run"
+    assert (tmp_path / "trees" / f"{key}-r1" / "app" / "main.py").read_text() == "app = 1\n"
+    assert ensure_tree(system, repository, store, tree).name == f"{key}-r1"
 
 
 def test_an_interrupted_making_is_repeated(tmp_path: Path) -> None:
