@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # why nothing more is tried after the user cancelled
 STOPPED = "stopped by the user"
+# a unit whose reload goes on after systemctl has come back
+NGINX = "nginx.service"
 
 
 class Converge:
@@ -241,10 +243,23 @@ class Converge:
         try:
             if handler.validate:
                 self.system.run(handler.validate, timeout=handler.timeout)
-            self.system.run(handler.argv, timeout=handler.timeout)
+            if NGINX in handler.argv:
+                self._reload_nginx(handler)
+            else:
+                self.system.run(handler.argv, timeout=handler.timeout)
         except CommandFailed as error:
             return error
         return None
+
+    def _reload_nginx(self, handler: Handler) -> None:
+        """The run is not done while the old configuration answers."""
+        from .nginx_reload import NginxReload
+
+        reload = NginxReload(self.system)
+        self.system.run(handler.argv, timeout=handler.timeout)
+        left = reload.finish()
+        if left:
+            self._notice(left)
 
     @property
     def nothing_to_do(self) -> bool:

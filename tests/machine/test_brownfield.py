@@ -84,6 +84,7 @@ def test_a_server_that_somebody_set_up(tmp_path: Path, sandbox: Sandbox, server:
     assert re.search(r"- set aside +/etc/nginx/sites-enabled/front", checked), checked
 
     _adopt(shop, on)
+    _a_configuration_that_nginx_does_not_take(shop, on)
 
 
 def _another_program_on_port_80(shop: Project, on: Callable[[str], str]) -> None:
@@ -119,6 +120,24 @@ def _adopt(shop: Project, on: Callable[[str], str]) -> None:
     again = shop.inv("provision").out
     assert re.search(r"web1 .*0 changed", again), again
     assert "stays as it is" not in again
+
+
+def _a_configuration_that_nginx_does_not_take(shop: Project, on: Callable[[str], str]) -> None:
+    """`nginx -t` finds nothing wrong where another program holds the port."""
+    on("systemd-run --quiet --unit=other python3 -m http.server 8081")
+    on("echo 'server { listen 8081; }' >/etc/nginx/conf.d/other.conf")
+    on("echo '# edited' >>/etc/nginx/sites-enabled/hostwright-hello.conf")
+    for _ in range(2):
+        text = shop.inv("provision", code=1).out
+        print(text)
+        said = _flat(text)
+        assert "nginx did not take its new configuration and goes on with the old one" in said, said
+        assert "bind() to 0.0.0.0:8081 failed (98: Address already in use)" in said, said
+        assert "It stays pending: the next run tries again." in said, said
+    on("systemctl stop other")
+    said = shop.inv("provision").out
+    assert re.search(r"! reload +nginx", said), said
+    on("ss -tln | grep -q :8081")
 
 
 def _flat(text: str) -> str:
