@@ -230,7 +230,7 @@ class Converge:
                         error.reason,
                         time.monotonic() - start,
                         error.argv,
-                        error.exit_code,
+                        error.exit_code or None,
                         error.tail,
                         "It stays pending: the next run tries again.",
                     )
