@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import threading
 from pathlib import Path
 
 import pytest
@@ -14,30 +12,8 @@ import pytest
 from hostwright.sandbox import Sandbox
 
 from .conftest import FreshServer
+from .lines import Lines
 from .project import Project, sh, until
-
-
-class Lines:
-    """The lines a process prints, as they come."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.text = ""
-        self._process = process
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            self.text += line
-
-    def has(self, pattern: str) -> bool:
-        return re.search(pattern, self.text) is not None
-
-    def end(self, timeout: float) -> str:
-        self._thread.join(timeout)
-        assert not self._thread.is_alive(), self.text
-        return self.text
 
 
 @pytest.mark.parametrize("kill_user_processes", [False, True])
