@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 
 from hostwright.inventory import App, Host
 from hostwright.recipes.render import Render
 from hostwright.recipes.sandbox import sandbox
+from hostwright.remote.release import shared
 from hostwright.remote.release.layout import UNITS, Layout
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.directory import Directory
@@ -46,6 +48,7 @@ def app_resources(app: App, host: Host, render: Render) -> list[Resource]:
         Directory(name=layout.state, mode=0o700, owner=name, group=name, app=name),
         Directory(name=layout.runtime, app=name),
     ]
+    resources += _shared(app, layout)
     resources += [
         File(name=path, content=render(template, app=app, host=host, sandbox=sandbox(name)), app=name)
         for path, template in units.items()
@@ -54,3 +57,26 @@ def app_resources(app: App, host: Host, render: Render) -> list[Resource]:
     if app.is_git_url and SSH_URL.match(app.source) and not app.forward_agent:
         resources.append(SshKey(name=layout.deploy_key, comment=f"deploy {name} on {host.name}", app=name))
     return resources
+
+
+def _shared(app: App, layout: Layout) -> list[Resource]:
+    """The directories that outlive releases. Those above them are root's: the app could put a symlink there."""
+    if not app.shared:
+        return []
+    above = {
+        str(parent) for name in app.shared for parent in PurePosixPath(name).parents if str(parent) != "."
+    }
+    names = [layout.shared, *(f"{layout.shared}/{name}" for name in sorted(above))]
+    return [
+        *(Directory(name=name, app=app.name) for name in names),
+        *(
+            Directory(
+                name=f"{layout.shared}/{name}",
+                mode=shared.MODE,
+                owner=app.name,
+                group=shared.READERS,
+                app=app.name,
+            )
+            for name in app.shared
+        ),
+    ]

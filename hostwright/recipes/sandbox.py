@@ -7,6 +7,8 @@ purpose: MemoryDenyWriteExecute=, which ends compilers at run time (numba), and 
 
 from __future__ import annotations
 
+from hostwright.remote.release.layout import Layout
+
 SANDBOX = (
     "UMask=0027",
     "NoNewPrivileges=yes",
@@ -41,5 +43,10 @@ SANDBOX = (
 
 
 def sandbox(app: str) -> tuple[str, ...]:
-    """The settings for an app, and the one directory it may write: /var/lib/APP."""
-    return (f"StateDirectory={app}", "StateDirectoryMode=0700", *SANDBOX)
+    """The settings for an app, and what it may write: /var/lib/APP, and its shared directories if it has some."""
+    return (
+        f"StateDirectory={app}",
+        "StateDirectoryMode=0700",
+        f"ReadWritePaths=-{Layout(app).shared}",
+        *SANDBOX,
+    )

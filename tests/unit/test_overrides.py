@@ -278,6 +278,6 @@ def test_the_example_of_the_docs_renders(project: Path) -> None:
     ours = (templates() / SITE).read_text()
     write(project, ours.replace("location / {\n", "location / {\n" + example))
     shop = load(project / "inventory.yaml", {}).apps["shop"]
-    assert "auth_basic" not in renderer(project)(SITE, app=shop)
-    staging = renderer(project)(SITE, app=shop.model_copy(update={"name": "staging"}))
+    assert "auth_basic" not in renderer(project)(SITE, app=shop, static=())
+    staging = renderer(project)(SITE, app=shop.model_copy(update={"name": "staging"}), static=())
     assert '    location / {\n        auth_basic "staging";\n' in staging

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Line = Callable[[str], None]
 
 TIMEOUT = 1800.0
+COPY_TIMEOUT = 600.0
 SANDBOX = (
     "DynamicUser=yes",
     "CacheDirectoryMode=0700",
@@ -107,11 +108,19 @@ class Builder:
         """Run uv, which may fail."""
         return self.run((UV + "/bin/uv", *args), cwd=cwd, timeout=timeout)
 
-    def run(self, argv: Sequence[str], *, cwd: str, timeout: float) -> Result:
-        """Run a command in the sandbox."""
+    def run(
+        self, argv: Sequence[str], *, cwd: str, timeout: float, programs: str = "", env: str = ""
+    ) -> Result:
+        """Run a command in the sandbox.
+
+        Args:
+            timeout: seconds.
+            programs: a folder that comes first on the PATH.
+            env: lines of an environment file (`environment_file`); they win over ours, `build_env` over them.
+        """
         values = {
             "HOME": "/tmp",  # noqa: S108 - its own (PrivateTmp)
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": ":".join(filter(None, (programs, "/usr/local/bin:/usr/bin:/bin"))),
             "LC_ALL": "C.UTF-8",
             "UV_CACHE_DIR": self.cache + "/uv",
             "UV_PYTHON_DOWNLOADS": "never",
@@ -122,8 +131,10 @@ class Builder:
             "PYC_INVALIDATION_MODE": "UNCHECKED_HASH",
             **proxies(self._system),
             **pip_configuration(self._system.read("/etc/pip.conf")),
-            **self._env,
+            **({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"} if env else {}),
         }
+        # of a name that comes twice systemd takes the last value; root alone may read the file
+        content = environment_file(values) + env + environment_file(self._env)
         properties = (
             *SANDBOX,
             "SupplementaryGroups=" + self._layout.app,
@@ -132,7 +143,7 @@ class Builder:
             "WorkingDirectory=" + cwd,
             "EnvironmentFile=" + self._file,
         )
-        self._system.write_atomic(self._file, environment_file(values).encode(), mode=0o600)
+        self._system.write_atomic(self._file, content.encode(), mode=0o600)
         try:
             return transient.run(
                 self._system, self.unit, argv, properties, timeout=timeout, on_line=self._say
@@ -162,6 +173,35 @@ class Builder:
         if content is None:
             raise StepError("the build left no %s" % name)
         return content
+
+    def hand_back(self, name: str, folder: str) -> None:
+        """Copy a folder that the build left in its cache; root owns the copy, everyone may read it.
+
+        Copied, not moved or linked: the build's user keeps no way to change it. No bit of its modes is taken over,
+        no device or pipe that would hold up who reads it, and no symlink where root will write bytecode.
+
+        Raises:
+            StepError: it is not there. CommandFailed, OSError, RunCancelled
+        """
+        built = "%s/%s" % (self.folder, name)
+        found = self._system.stat(built)
+        if found is None or found.kind != "directory":
+            raise StepError("the build left no %s" % name)
+        copy = (
+            "cp",
+            "-R",
+            "--no-dereference",
+            "--preserve=timestamps",
+            "--reflink=auto",
+            "--",
+            built + "/.",
+            folder,
+        )
+        self._system.run(copy, timeout=COPY_TIMEOUT, cancellable=True)
+        self._system.run(("chmod", "-R", "u=rwX,go=rX", folder), timeout=COPY_TIMEOUT)
+        odd = ("(", "!", "-type", "f", "!", "-type", "d", "!", "-type", "l", ")")
+        linked = ("(", "-name", "__pycache__", "!", "-type", "d", ")")
+        self._system.run(("find", folder, *odd, "-delete", "-o", *linked, "-delete"), timeout=COPY_TIMEOUT)
 
     def _failed(self, args: Sequence[str], result: Result) -> StepError:
         tail, said = result.tail(), result.out + result.err

@@ -59,13 +59,25 @@ def found(system: System, layout: Layout, release: str, argv: Sequence[str]) -> 
     Raises:
         StepError: there is no such program.
     """
-    program = argv[0]
     folder = layout.release(release)
-    places = ["%s/venv/bin" % folder, *PATH]
+    return (locate(system, argv[0], folder + "/venv/bin", folder + "/code"), *argv[1:])
+
+
+def locate(system: System, program: str, programs: str, code: str) -> str:
+    """The absolute path of a program.
+
+    Args:
+        programs: the folder of an environment's own.
+        code: the app's directory.
+
+    Raises:
+        StepError: there is no such program.
+    """
+    places = [programs, *PATH]
     if program.startswith("/"):
         places = [""]
     elif "/" in program:
-        places = [folder + "/code"]
+        places = [code]
     for place in places:
         path = "%s/%s" % (place, program.lstrip("/"))
         if not system.exists(path):
@@ -74,7 +86,7 @@ def found(system: System, layout: Layout, release: str, argv: Sequence[str]) -> 
         if len(places) == 1 and file and file.kind == "file" and not file.mode & 0o111:
             hint = "git update-index --chmod=+x %s, or name its interpreter: python %s" % (program, program)
             raise StepError("%s is not executable" % program, hint=hint)
-        return (path, *argv[1:])
+        return path
     hint = "Is what brings it in the requirements? " if len(places) > 1 else ""
     raise StepError(
         "there is no program %s in this release or on the server" % program,

@@ -25,6 +25,7 @@ def write_folder(
     code: str,
     tree: str,
     venv: str,
+    assets: str = "",
     lock: Lock,
     ran: bool,
 ) -> None:
@@ -32,9 +33,10 @@ def write_folder(
 
     Args:
         request: `commit`, `subject`, `by`, `health`, `drain`, and `release`: id, files (name -> content and mode, the
-            controller rendered them), properties (of a command that runs in this release).
+            controller rendered them), properties (of a command that runs in this release), processes, timers.
         code: key of the tree, with the app's directory in it.
         tree, venv: keys.
+        assets: key of what nginx serves itself, or an empty string.
         lock: what the environment holds.
         ran: whether the release command runs for this release: a rollback does not undo it.
     """
@@ -42,14 +44,16 @@ def write_folder(
     folder = layout.release(release)
     new = "%s/.%s.tmp" % (layout.releases, release)
     system.remove_tree(new)
-    system.mkdir(new)
-    system.mkdir(new + "/units")
+    for path in (new, new + "/units", new + "/units/extra"):
+        system.mkdir(path)
     for name, file in request["release"]["files"].items():
         system.write_atomic("%s/%s" % (new, name), file["content"].encode(), mode=file["mode"])
     system.write_atomic("%s/%s" % (new, LOCK), lock.text.encode(), mode=0o644)
     system.symlink_atomic("../../trees/" + code, new + "/code")
     system.symlink_atomic("../../venvs/" + venv, new + "/venv")
     system.symlink_atomic(layout.socket(release), new + "/link.sock")
+    if assets:
+        system.symlink_atomic("../../assets/" + assets, new + "/public")
     about = {
         "format": FORMAT,
         "id": release,
@@ -59,10 +63,13 @@ def write_folder(
         "made": round(system.now(), 3),
         "tree": tree,
         "venv": venv,
+        "assets": assets,
         "given": lock.given,
         "health": _health(request),
         "drain": request["drain"],
         "properties": request["release"]["properties"],
+        "processes": request["release"].get("processes", {}),
+        "timers": request["release"].get("timers", {}),
         "release_command": list(request["release_command"]) if ran else [],
     }
     system.write_atomic(new + "/release.json", json.dumps(about, indent=1).encode() + b"\n", mode=0o644)

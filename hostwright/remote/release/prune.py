@@ -73,7 +73,9 @@ def prune(system: System, layout: Layout, keep: int) -> list[str]:
     shelf, log = Shelf(system, layout), Log(system, layout)
     present = [name for name in system.listdir(layout.releases) if not name.startswith(".")]
     about = {release: shelf.about(release) for release in present}
-    busy = set(Instances(system, layout).states())
+    # pages of the release before may be open in browsers, and ask for its files
+    left = system.readlink(layout.previous) or ""
+    busy = {*Instances(system, layout).states(), left.rpartition("/")[2]}
     trees = {release: tree_of(str(facts.get("tree", ""))) for release, facts in about.items()}
     gone = obsolete(log.known(), present, shelf.current(), trees, busy, keep)
     for release in gone:
@@ -81,14 +83,14 @@ def prune(system: System, layout: Layout, keep: int) -> list[str]:
         torn = "%s/.%s.tmp" % (layout.releases, release)
         system.rename("%s/%s" % (layout.releases, release), torn)
         system.remove_tree(torn)
-    left = [facts for release, facts in about.items() if release not in gone]
-    for path, key in ((layout.trees, "tree"), (layout.venvs, "venv")):
-        store, used = Store(system, path), {facts.get(key) for facts in left}
+    stay = [facts for release, facts in about.items() if release not in gone]
+    for path, key in ((layout.trees, "tree"), (layout.venvs, "venv"), (layout.assets, "assets")):
+        store, used = Store(system, path), {facts.get(key) for facts in stay}
         for name in store.complete():
             if name not in used:
                 store.remove(name)
     repository = Repository(system, layout.repository)
     if gone and system.exists(layout.repository):
-        repository.prune([str(facts.get("commit", "")) for facts in left])
+        repository.prune([str(facts.get("commit", "")) for facts in stay])
     log.shorten()
     return gone

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 
-from . import manifest
+from .. import digest
+from . import manifest, shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Collection, Iterator, Sequence
+    from typing import Callable, Collection, Iterator, Mapping, Optional, Sequence
 
     from ..system import System
     from .git import Repository
@@ -174,28 +176,62 @@ class Store:
         return (name for name in self._system.listdir(self.path) if key_of(name) == key)
 
 
-def ensure_tree(system: System, repository: Repository, store: Store, tree: str) -> Kept:
-    """The folder of a tree's files, made when it is not there, or not whole.
+def tree_key(tree: str) -> str:
+    """The name of a git tree's files with their bytecode, which belongs to one minor version of Python."""
+    return "%s-%s" % (tree, sys.implementation.cache_tag)
 
-    The bytecode belongs to one minor version of Python, so the key does.
+
+def ensure_tree(
+    system: System, repository: Repository, store: Store, tree: str, links: Optional[Mapping[str, str]] = None
+) -> Kept:
+    """The folder of a tree's files and their bytecode, made when it is not there, or not whole.
+
+    Args:
+        links: symlinks to make in it, see shared.links.
 
     Raises:
         CommandFailed, OSError, RunCancelled
     """
-    key = "%s-%s" % (tree, sys.implementation.cache_tag)
+    key, wanted = tree_key(tree), dict(links or {})
+    if wanted:
+        key += "-" + digest.sha256(json.dumps(sorted(wanted)).encode())[:16]
+
+    def make(folder: str) -> None:
+        repository.export(tree, folder)
+        shared.link(system, folder, wanted)
+        compile_code(system, folder)
+
+    return _ensure(store, key, make)
+
+
+def ensure_source(repository: Repository, store: Store, tree: str) -> Kept:
+    """The folder of a tree's files as they are, for a build; no release is made of it.
+
+    Raises:
+        CommandFailed, OSError, RunCancelled
+    """
+    return _ensure(store, tree + "-source", lambda folder: repository.export(tree, folder))
+
+
+def _ensure(store: Store, key: str, make: Callable[[str], None]) -> Kept:
     found, damage = store.find(key)
     if found:
         return Kept(found, True)
     name = store.free(key)
-    folder = store.begin(name)
     try:
-        repository.export(tree, folder)
-        # the app cannot write here, so bytecode that is not made now is compiled again by every worker.
-        # A file that does not compile (a template, a test of syntax errors) is none of our business
-        argv = (sys.executable, "-I", "-S", "-B", *COMPILE, folder)
-        system.run(argv, timeout=COMPILE_TIMEOUT, check=False, cancellable=True)
+        make(store.begin(name))
         store.finish(name)
     except BaseException:
         store.abandon(name)
         raise
     return Kept(name, False, damage)
+
+
+def compile_code(system: System, folder: str) -> None:
+    """Make the bytecode: the app cannot write there, so that every worker would compile again what has none.
+
+    A file that does not compile (a template, a test of syntax errors) is none of our business, nor is one of the
+    server's that a symlink leads to: root reads it, and the bytecode would hold its strings.
+    """
+    argv = (sys.executable, "-I", "-S", "-B", *COMPILE, "-e", folder, folder)
+    system.run(argv, timeout=COMPILE_TIMEOUT, check=False, cancellable=True)
