@@ -67,8 +67,11 @@ def deploy_fields(app: App, host: Host, source: Mapping[str, Any], build_env: Va
         "keep_releases": app.keep_releases,
         "drain": app.drain,
         "switch": app.switch,
+        "build_command": list(app.build_argv),
         "build_env": _revealed(build_env),
-        "total": len(STEPS),
+        "static": dict(app.static),
+        "shared": list(app.shared),
+        "total": len(STEPS) - [app.build_argv, app.release_argv].count(()),
     }
 
 

@@ -34,6 +34,7 @@ apps:
     interface: wsgi
     workers: 2
     requirements: requirements.txt
+    build_command: "true"
     release_command: "true"
     drain: 10
     health: {{window: 0.2, timeout: 20}}

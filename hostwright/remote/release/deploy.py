@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import posixpath
 import shlex
 
 from .. import events
 from ..run import StepError
 from . import command, source
 from .builder import Builder
+from .code import Code
 from .dependencies import Resolver
 from .folder import write_folder
 from .git import Repository
 from .guard import guard
 from .transaction import Transaction
-from .tree import Store, ensure_tree, tree_of
+from .tree import Store, tree_of
 from .venv import ensure_venv, platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping
+    from typing import Any, Mapping, Sequence
 
-    from ..run import Run
+    from ..run import Run, Step
     from ..system import System
+    from .tree import Kept
 
 prepare = source.prepare
 
 # the steps of a deploy, for progress
 STEPS = (
-    "guard", "tree", "venv", "render", "release_command", "sync", "start", "health", "switch", "drain", "prune",
+    "guard", "tree", "venv", "build", "render", "release_command", "sync",
+    "start", "health", "switch", "drain", "prune",
 )  # fmt: skip
 
 
@@ -36,9 +38,9 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
     """Deploy what `prepare` acquired.
 
     Args:
-        request: as for `prepare`, with `commit`, `subject`, `keep_releases`, `build_env`, `runtime` (requirements
-            of what serves the app), `modules` (what it imports), `release_command`, `release_command_timeout`,
-            `health`, and `release`: id, files, properties.
+        request: as for `prepare`, with `commit`, `subject`, `keep_releases`, `build_command`, `build_env`, `static`,
+            `shared`, `runtime` (requirements of what serves the app), `modules` (what it imports),
+            `release_command`, `release_command_timeout`, `health`, and `release`: id, files, properties.
     """
     return Transaction(request, system, run, "deploy").carry_out(build)
 
@@ -59,43 +61,54 @@ def build(deploy: Transaction) -> str:
     with run.step("guard") as step:
         if not repository.has(commit):
             raise StepError("the commit %s was removed meanwhile" % commit[:7], hint="Deploy it again.")
-        sizes = [size for _, size in repository.listing(commit).values()]
-        disk = guard(system, layout, sum(sizes), len(sizes), request["paths"]["state"])
+        code = Code(system, layout, repository, request)
+        disk = guard(system, layout, code.size, code.files, request["paths"]["state"])
         step.detail = " and ".join(filter(None, (disk, deploy.guard_memory())))
     with run.step("tree") as step:
-        trees = Store(system, layout.trees)
-        code = ensure_tree(system, repository, trees, repository.tree(commit))
-        step.detail = code.detail("%d files" % len(sizes))
-        step.data = {"key": code.name, "reused": code.reused}
+        _tell(step, code.fetch(), "%d files" % code.files)
     with run.step("venv") as step:
         runtime = request["paths"]["runtime"]
         builder = Builder(system, layout, request["build_env"], runtime, run.output("venv"))
-        resolver = Resolver(system, layout, builder, deploy.shelf, request, trees.folder(code.name))
+        resolver = Resolver(system, layout, builder, deploy.shelf, request, code.folder)
         lock = resolver.lock(*platform())
         venvs = Store(system, layout.venvs)
         venv = ensure_venv(system, layout, venvs, builder, lock, request["modules"])
         system.remove_tree(layout.build)
-        step.detail = venv.detail(lock.note)
-        step.data = {"key": venv.name, "reused": venv.reused, "lock": lock.note}
+        _tell(step, venv, lock.note, lock=lock.note)
+    if request["build_command"]:
+        written = _written(request["build_command"])
+        with run.step("build", written) as step:
+            builder = Builder(system, layout, request["build_env"], runtime, run.output("build"))
+            _tell(step, code.build(builder, venv.name), written)
     before = str(deploy.shelf.about(deploy.before).get("tree", "")) if deploy.before else ""
-    runs_command = bool(request["release_command"]) and tree_of(before) != tree_of(code.name)
+    runs_command = bool(request["release_command"]) and tree_of(before) != tree_of(code.kept.name)
     with run.step("render") as step:
         deploy.made = True
-        path = posixpath.normpath(posixpath.join(code.name, request["directory"]))
+        assets = code.assets(lambda line: run.emit(events.Noticed(line)))
         write_folder(
-            system, layout, request, code=path, tree=code.name, venv=venv.name, lock=lock, ran=runs_command
-        )
+            system, layout, request, code=code.path, tree=code.kept.name, venv=venv.name, assets=assets, lock=lock,
+            ran=runs_command,
+        )  # fmt: skip
         step.detail = release
     if runs_command:
         _release_command(deploy, release)
     elif request["release_command"]:
-        written = " ".join(shlex.quote(word) for word in request["release_command"])
+        written = _written(request["release_command"])
         message = "the release command did not run: the code is what is live already"
         run.emit(events.Noticed(message, "If it must: inv run %s" % shlex.quote(written)))
     with run.step("sync"):
         # the rename of `current` must never be on disk before what it leads to
         system.syncfs(layout.root)
     return str(release)
+
+
+def _tell(step: Step, kept: Kept, built: str, **data: str) -> None:
+    step.detail = kept.detail(built)
+    step.data = {"key": kept.name, "reused": kept.reused, **data}
+
+
+def _written(argv: Sequence[str]) -> str:
+    return " ".join(shlex.quote(word) for word in argv)
 
 
 def _release_command(deploy: Transaction, release: str) -> None:
