@@ -21,6 +21,8 @@ ACTIONS = {
     "provision": ".provision",
     "deploy": ".release.deploy",
     "rollback": ".release.rollback",
+    "restart": ".release.restart",
+    "prune": ".release.clean",
     "releases": ".release.history",
     "status": ".release.status",
     "logs": ".release.logs",

@@ -14,6 +14,7 @@ Answers = Mapping[str, Mapping[str, Any]]
 Errors = Mapping[str, HostwrightError]
 # from here on a disk is worth a word
 FULL = 0.85
+MIB = 1 << 20
 
 
 def releases_table(answers: Answers, errors: Errors, environ: Mapping[str, str]) -> str:
@@ -23,15 +24,41 @@ def releases_table(answers: Answers, errors: Errors, environ: Mapping[str, str])
     for host, data in answers.items():
         for release in data["releases"]:
             row = (
-                release["id"], release["state"], ago(release["live"] or release["when"]), duration(release["seconds"]),
-                release["who"], release["why"] or release["subject"],
+                release["id"], state(release), ago(release["live"] or release["when"]), duration(release["seconds"]),
+                release["who"], told(release),
             )  # fmt: skip
             rows.append((host, *row) if several else row)
     columns: list[Column | str] = ["release", "state", "when", Column("took", right=True), "who", "subject"]
     text = table([*(["host"] if several else []), *columns], rows, Look.of(sys.stdout, environ))
     if not rows and not errors:
         text = "Nothing was deployed yet. Next: inv deploy"
-    return "\n".join([text, *(f"{host}  {error.message}" for host, error in errors.items())])
+    disks = [
+        (f"{host}  " if several else "") + disk_line(data["disk"])
+        for host, data in answers.items()
+        if data["releases"]
+    ]
+    return "\n".join([text, *disks, *(f"{host}  {error.message}" for host, error in errors.items())])
+
+
+def state(release: Mapping[str, Any]) -> str:
+    """What a release is: draining only where there is nothing better to say."""
+    return "draining" if release["draining"] and release["state"] == "good" else str(release["state"])
+
+
+def told(release: Mapping[str, Any]) -> str:
+    """Its subject, why it went wrong, and what it ran that a rollback does not undo."""
+    ran = f"ran: {release['ran']}" if release["ran"] else ""
+    drains = "draining" if release["draining"] and state(release) != "draining" else ""
+    return "; ".join(word for word in (release["subject"], release["why"], ran, drains) if word)
+
+
+def disk_line(disk: Mapping[str, Any]) -> str:
+    """/srv/hello 182 MiB: trees 12, environments 160, git 10; 4.1 GiB free of 20"""
+    parts = sorted(disk["parts"].items(), key=lambda part: -part[1])
+    named = ", ".join(f"{name} {mib(size)}" for name, size in parts if size >= MIB / 2)
+    total = ("" if disk["whole"] else "more than ") + f"{mib(sum(disk['parts'].values()))} MiB"
+    room = f"{gib(disk['free'])} GiB free of {disk['size'] / 2**30:.0f}"
+    return f"{disk['path']} {total}" + (f": {named}" if named else "") + f"; {room}"
 
 
 def status_table(answers: Answers, errors: Errors, environ: Mapping[str, str]) -> str:
@@ -53,7 +80,13 @@ def status_table(answers: Answers, errors: Errors, environ: Mapping[str, str]) -
         "host", "app", "release", "since", Column("health", right=True), "up", Column("load", right=True),
         Column("mem", right=True), Column("disk", right=True), "notes",
     ]  # fmt: skip
-    return table(columns, rows, Look.of(sys.stdout, environ))
+    lines = [table(columns, rows, Look.of(sys.stdout, environ))]
+    several = len(answers) > 1
+    for host, data in answers.items():
+        for app in data["apps"].values():
+            if app["disk"]["parts"]:
+                lines.append((f"{host}  " if several else "") + disk_line(app["disk"]))
+    return "\n".join(lines)
 
 
 def about_app(name: str, app: Mapping[str, Any]) -> tuple[object, ...]:
@@ -92,6 +125,11 @@ def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
 def used(machine: Mapping[str, Any]) -> float:
     """How full the disk is, 0 to 1."""
     return 1 - machine["disk_free"] / machine["disk_total"] if machine["disk_total"] else 0.0
+
+
+def mib(count: float) -> str:
+    """Bytes as MiB, whole ones."""
+    return f"{count / MIB:.0f}"
 
 
 def gib(count: float) -> str:

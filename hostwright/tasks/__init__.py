@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from hostwright.tasks.deploy import deploy, rollback
+from hostwright.tasks.deploy import deploy, prune, restart, rollback
 from hostwright.tasks.operate import logs, releases, run, status, verify
 from hostwright.tasks.project import init, schema
 from hostwright.tasks.provision import cancel, provision
@@ -14,7 +14,9 @@ from hostwright.tasks.template import list_ as list_templates
 
 __all__ = ["ns"]
 
-ns = Collection(provision, deploy, rollback, releases, status, logs, run, verify, cancel, init)
+ns = Collection(
+    provision, deploy, rollback, restart, releases, status, logs, run, verify, prune, cancel, init
+)
 ns.add_collection(Collection("inventory", schema))
 ns.add_collection(Collection("template", list_templates, eject, diff))
 ns.add_collection(Collection("sandbox", up, list_, ssh, exec_, crash, start, down))

@@ -1,4 +1,4 @@
-"""`inv deploy` and `inv rollback`."""
+"""`inv deploy`, `inv rollback`, `inv restart` and `inv prune`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from hostwright.errors import UsageError
-from hostwright.tasks.frame import flags
+from hostwright.tasks.frame import flags, number
 from hostwright.tasks.session import Session
 
 
@@ -55,6 +55,7 @@ def deploy(
     help=flags(
         "host", "app", "inventory", "identity", "json", "wait", "debug",
         to="Release id, the beginning of one, or a commit (default: the previous good release).",
+        keep_env="Keep the variables of what is live instead of those that the release had.",
     ),
 )  # fmt: skip
 def rollback(
@@ -62,6 +63,7 @@ def rollback(
     host: Any = None,
     app: str | None = None,
     to: str = "",
+    keep_env: bool = False,
     inventory: str | None = None,
     identity: str | None = None,
     json: bool = False,
@@ -77,7 +79,78 @@ def rollback(
         hosts = session.hosts(host, purpose="deploy", app=chosen.name)
         session.begin(hosts, "rollback")
         report = run(
-            session.inventory, chosen, hosts, session.logins, session.output, to=to, wait=session.wait(wait)
+            session.inventory, chosen, hosts, session.logins, session.output,
+            to=to, keep_env=keep_env, wait=session.wait(wait),
+        )  # fmt: skip
+        session.finish(report)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["host"],
+    help=flags("host", "app", "inventory", "identity", "json", "wait", "debug"),
+)
+def restart(
+    c: Context,
+    host: Any = None,
+    app: str | None = None,
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    wait: str = "60",
+    debug: bool = False,
+) -> None:
+    """Switch to a new instance of what is live, with today's inventory: its variables, workers, limits. No build."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.restart import Restart
+        from hostwright.run.restart import restart as run
+
+        refuse_dry(session)
+        chosen = session.app(app)
+        hosts = session.hosts(host, purpose="deploy", app=chosen.name)
+        what = Restart(session.inventory, chosen, session.wait(wait))
+        session.begin(hosts, "restart")
+        what.prepare()
+        session.finish(run(what, hosts, session.logins, session.output), then="Undo: inv rollback")
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["host"],
+    help=flags(
+        "host", "app", "inventory", "identity", "json", "wait", "debug",
+        keep="How many releases of different code stay (default: the inventory's `keep_releases`). What is live, what "
+        "a rollback goes to and what still answers stay in any case.",
+    ),
+)  # fmt: skip
+def prune(
+    c: Context,
+    host: Any = None,
+    app: str | None = None,
+    keep: str = "",
+    inventory: str | None = None,
+    identity: str | None = None,
+    json: bool = False,
+    wait: str = "60",
+    debug: bool = False,
+) -> None:
+    """Remove old releases, and code and environments that only they used."""
+    with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.prune import prune as run
+
+        refuse_dry(session)
+        count = number(keep, "keep", 1, 1000) if keep else None
+        chosen = session.app(app)
+        hosts = session.hosts(host, purpose="deploy", app=chosen.name)
+        session.begin(hosts, "prune")
+        report = run(
+            session.inventory,
+            chosen,
+            hosts,
+            session.logins,
+            session.output,
+            keep=count,
+            wait=session.wait(wait),
         )
         session.finish(report)
 

@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Mapping
 
+    from .record import Shelf
+
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # what a backslash takes the meaning of between double quotes; before anything else it would stay
 SPECIAL = re.compile(r'["\\`$]')
@@ -45,6 +47,11 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str
         if not name.startswith(OURS) and before.get(name) != after.get(name):
             found[name] = "new" if name not in before else "gone" if name not in after else "changed"
     return found
+
+
+def between(shelf: Shelf, before: str, after: str) -> dict[str, str]:
+    """The differences of two releases."""
+    return differences(shelf.environment(before), shelf.environment(after))
 
 
 def told(found: Mapping[str, str]) -> str:

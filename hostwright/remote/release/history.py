@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .. import events
+from . import disk
+from .drain import Drain
 from .layout import Layout
 from .record import Log, Shelf, previous
 
@@ -22,18 +24,23 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     """Answer with the releases of `app`, the newest first."""
     layout = Layout(request["app"])
     log, shelf = Log(system, layout), Shelf(system, layout)
-    releases = table(log.known(), shelf.current(), shelf.present())
-    conversation.emit(events.Answered({"app": layout.app, "releases": releases}))
+    draining = Drain(system, layout).active()
+    releases = table(log.known(), shelf.current(), shelf.present(), draining)
+    answer = {"app": layout.app, "releases": releases, "disk": disk.usage(system, layout)}
+    conversation.emit(events.Answered(answer))
     return events.RunFinished("done", 0.0)
 
 
-def table(known: Mapping[str, Known], current: str, present: Collection[str]) -> list[dict[str, Any]]:
+def table(
+    known: Mapping[str, Known], current: str, present: Collection[str], draining: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """The releases that are on disk, and those that went wrong.
 
     Returns:
         For each: id, commit, subject, who, when (Unix seconds), seconds (from the begin of the deploy until it
         was live), live (Unix seconds of the last time it went live, or None), state (current, previous, good,
-        bad, failed), why (one line, where it went wrong), present (can it be looked at?).
+        bad, failed), draining (does it still answer its last requests?), why (one line, where it went wrong), ran
+        (its release command, if that was started), present (can it be looked at?).
     """
     back = previous(known, current, present)
     rows: list[dict[str, Any]] = []
@@ -54,7 +61,9 @@ def table(known: Mapping[str, Known], current: str, present: Collection[str]) ->
                 "seconds": entry.seconds,
                 "live": entry.live,
                 "state": state,
+                "draining": release in draining,
                 "why": entry.why,
+                "ran": entry.ran,
                 "present": here,
             }
         )

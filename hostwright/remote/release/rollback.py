@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-
 from .. import events
 from ..run import StepError
-from .record import choose
+from . import environment
+from .identity import free
+from .record import choose, ran_since
+from .restart import FIRST, NOTHING
+from .thin import copy
 from .transaction import Transaction
 
 TYPE_CHECKING = False
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..run import Run
     from ..system import System
+    from .record import Known
 
 STEPS = ("choose", "start", "health", "switch", "drain", "prune")
 
@@ -24,7 +27,8 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
 
     Args:
         request: `app`, `to` (an id, the beginning of one, or of a commit; empty: the previous release),
-            `keep_releases`.
+            `keep_releases`, `keep_env` (today's variables instead of those that the release had), `stamp` (the
+            time in the id of the release that this makes).
     """
     return Transaction(request, system, run, "rollback").carry_out(select)
 
@@ -33,21 +37,46 @@ def select(rollback: Transaction) -> str:
     """The release to go back to.
 
     Raises:
-        StepError: there is none, or not that one.
+        StepError: there is none, or not that one. CommandFailed, OSError
     """
-    with rollback.run.step("choose") as step:
-        if not rollback.before:
-            raise StepError("nothing was deployed yet", hint="inv deploy makes the first release.")
-        known = rollback.log.known()
+    shelf, run, today = rollback.shelf, rollback.run, rollback.before
+    known = rollback.log.known()
+    with run.step("choose") as step:
+        if not today:
+            raise StepError(NOTHING, hint=FIRST)
         wanted = str(rollback.request.get("to") or "")
-        release = choose(known, rollback.before, rollback.shelf.present(), wanted)
-        if release not in rollback.drain.active():
+        release = choose(known, today, shelf.present(), wanted, shelf.damaged())
+        differ = environment.between(shelf, today, release)
+        keep = bool(differ and rollback.request.get("keep_env"))
+        if keep or release not in rollback.drain.active():
             rollback.guard_memory()
         step.detail = known[release].title
         step.data = {"id": release, "commit": known[release].commit}
-    left = rollback.shelf.about(rollback.before)
-    if left.get("release_command"):
-        written = " ".join(shlex.quote(word) for word in left["release_command"])
+    for entry in ran_since(known, release):
         message = "%s ran its release command, and a rollback does not undo that: %s"
-        rollback.run.emit(events.Noticed(message % (left.get("commit", "")[:7], written)))
+        run.emit(events.Noticed(message % (entry.commit[:7] or entry.id, entry.ran)))
+    if keep:
+        return _with_todays_environment(rollback, known[release], ", ".join(differ))
+    if differ:
+        message = "it goes back with its own environment, which differs from today's: %s"
+        run.emit(events.Noticed(message % ", ".join(differ), "With today's: inv rollback --keep-env"))
+    return release
+
+
+def _with_todays_environment(rollback: Transaction, target: Known, names: str) -> str:
+    """A new release: everything of the target but its environment."""
+    system, layout, shelf, run = rollback.system, rollback.layout, rollback.shelf, rollback.run
+    with run.step("render") as step:
+        release = free(system, layout, "%s-%s" % (rollback.request["stamp"], target.commit[:7] or "kept"))
+        # what is half made goes again when this fails
+        rollback.release, rollback.made, rollback.of = release, True, target.id
+        variables = environment.kept(shelf.environment(rollback.before), shelf.environment(target.id))
+        text = environment.environment_file(variables).replace(target.id, release)
+        about = {
+            "id": release, "by": rollback.request["by"], "made": round(system.now(), 3), "release_command": [],
+        }  # fmt: skip
+        copy(system, layout, target.id, release, text.encode(), about)
+        step.detail = "%s, which is %s with today's %s" % (release, target.id, names)
+    with run.step("sync"):
+        system.syncfs(layout.root)
     return release

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import events
+from . import disk
 from .ask import ask
 from .instance import Instances, dead
 from .layout import Layout
@@ -22,8 +23,9 @@ NO_VALUE = ("", "[not set]", str(2**64 - 1))
 
 
 def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
-    """Answer with the state of the `apps` (names) and of the host."""
-    apps = {name: app_status(system, Layout(name)) for name in request["apps"]}
+    """Answer with the state of the `apps` (names), with what they take on the disk, and of the host."""
+    layouts = {name: Layout(name) for name in request["apps"]}
+    apps = {name: {**app_status(system, at), "disk": disk.usage(system, at)} for name, at in layouts.items()}
     conversation.emit(events.Answered({"apps": apps, "host": host_status(system)}))
     return events.RunFinished("done", 0.0)
 
@@ -89,7 +91,7 @@ def host_status(system: System) -> dict[str, Any]:
     uptime = (system.read("/proc/uptime") or b"0").split()[0]
     load = (system.read("/proc/loadavg") or b"0 0 0").split()[:3]
     memory = meminfo(system)
-    disk = os.statvfs("/srv" if system.exists("/srv") else "/")
+    free, size = disk.room("/srv")
     argv = ("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")
     failed = system.run(argv, timeout=30, check=False, read_only=True).out
     return {
@@ -98,8 +100,8 @@ def host_status(system: System) -> dict[str, Any]:
         "cores": os.cpu_count() or 1,
         "memory_total": memory.get("MemTotal", 0),
         "memory_available": memory.get("MemAvailable", 0),
-        "disk_total": disk.f_blocks * disk.f_frsize,
-        "disk_free": disk.f_bavail * disk.f_frsize,
+        "disk_total": size,
+        "disk_free": free,
         "failed_units": [line.split()[0] for line in failed.splitlines() if line.split()],
         "reboot_required": system.exists("/run/reboot-required"),
     }

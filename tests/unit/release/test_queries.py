@@ -10,12 +10,12 @@ import pytest
 
 from hostwright.remote import events, wire
 from hostwright.remote.conversation import Conversation, Gone
-from hostwright.remote.release import execute, history, logs, status
+from hostwright.remote.release import disk, execute, history, logs, status
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.listening import Listener
 from hostwright.remote.release.record import fold
 from hostwright.remote.run import StepError
-from hostwright.remote.system import RunCancelled
+from hostwright.remote.system import CommandFailed, RunCancelled
 from hostwright.testing import FakeSystem
 
 ROOT = "/srv/hello"
@@ -123,7 +123,7 @@ def test_the_table_of_releases() -> None:
     ]
     assert rows[3] | {} == {
         "id": "r1", "commit": "c1", "subject": "one", "who": "ann@laptop", "when": 100.0, "seconds": 3.0,
-        "live": 100.0, "state": "previous", "why": "", "present": True,
+        "live": 100.0, "state": "previous", "draining": False, "why": "", "ran": "", "present": True,
     }  # fmt: skip
 
 
@@ -133,10 +133,44 @@ def test_of_what_was_removed_only_the_newest_failures_are_told() -> None:
     assert [row["id"] for row in rows] == ["b8", "b7", "b6", "b5", "b4", "r3"]
 
 
+def test_what_drains_and_what_ran_is_told() -> None:
+    ran = json.dumps({"did": "ran", "id": "r2", "command": ["alembic", "upgrade", "head"]}).encode()
+    rows = history.table(fold([*LINES, ran]), "r3", {"r1", "r3", "r2"}, ["r1"])
+    assert [row["id"] for row in rows if row["draining"]] == ["r1"]
+    assert [(row["id"], row["ran"]) for row in rows if row["ran"]] == [("r2", "alembic upgrade head")]
+
+
 def test_releases_of_an_app_that_was_never_deployed(controller: Controller) -> None:
-    history.query({"app": "hello"}, FakeSystem(), controller.conversation)
+    system = FakeSystem(commands={"systemctl list-units ...": ""})
+    history.query({"app": "hello"}, system, controller.conversation)
     (answer,) = controller.heard()
-    assert answer == events.Answered({"app": "hello", "releases": []})
+    assert isinstance(answer, events.Answered)
+    assert (answer.data["app"], answer.data["releases"]) == ("hello", [])
+    assert answer.data["disk"]["parts"] == {}
+
+
+# -- disk --------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_app_takes() -> None:
+    names = [f"{ROOT}/{name}" for name in ("repo.git", "releases", "trees", "venvs")]
+    files = dict.fromkeys(names)
+    argv = " ".join(("du --summarize --block-size=1024 --one-file-system --", *names))
+    out = f"10\t{ROOT}/repo.git\n1\t{ROOT}/releases\n12\t{ROOT}/trees\n160\t{ROOT}/venvs\n"
+    found = disk.usage(FakeSystem(files=files, commands={argv: out}), Layout("hello"))
+    assert found["parts"] == {"git": 10240, "releases": 1024, "trees": 12288, "environments": 163840}
+    assert (found["path"], found["whole"]) == (ROOT, True)
+    assert 0 < found["free"] < found["size"]
+
+
+def test_a_slow_disk_holds_up_nobody() -> None:
+    class Slow(FakeSystem):
+        def run(self, argv: Any, **options: Any) -> Any:
+            options["on_line"](f"10\t{ROOT}/repo.git")
+            raise CommandFailed(argv, -15, (), f"ended after its deadline of {options['timeout']} s")
+
+    found = disk.usage(Slow(files={f"{ROOT}/repo.git": None, f"{ROOT}/venvs": None}), Layout("hello"))
+    assert (found["parts"], found["whole"]) == ({"git": 10240}, False)
 
 
 # -- status ------------------------------------------------------------------------------------------------------

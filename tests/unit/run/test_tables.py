@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from hostwright.errors import HostUnreachable
-from hostwright.run.tables import ago_seconds, releases_table, status_table
+from hostwright.report import Look
+from hostwright.run.tables import ago_seconds, disk_line, releases_table, status_table
 
 HOST = {
     "uptime_seconds": 41 * 86400, "load": [0.08, 0.1, 0.1], "cores": 2, "memory_total": 2 << 30,
     "memory_available": 1 << 30, "disk_total": 100, "disk_free": 69, "failed_units": [], "reboot_required": False,
 }  # fmt: skip
+
+
+DISK = {
+    "path": "/srv/hello", "parts": {"git": 10 << 20, "trees": 12 << 20, "environments": 160 << 20, "releases": 4096},
+    "whole": True, "free": 4_402_341_478, "size": 20 << 30,
+}  # fmt: skip
+DISK_LINE = "/srv/hello 182 MiB: environments 160, trees 12, git 10; 4.1 GiB free of 20"
 
 
 def app(**more: object) -> dict[str, object]:
@@ -21,7 +31,15 @@ def app(**more: object) -> dict[str, object]:
         "since": time.time() - 720,
     }
     health = {"status": 200, "ms": 12.2, "expect": 200, "ok": True, "problem": ""}
-    return {"provisioned": True, "release": release, "health": health, "restarts": 0, "units": {}, **more}
+    return {
+        "provisioned": True,
+        "release": release,
+        "health": health,
+        "restarts": 0,
+        "units": {},
+        "disk": DISK,
+        **more,
+    }
 
 
 def test_status() -> None:
@@ -33,7 +51,10 @@ def test_status() -> None:
             },
             "host": {**HOST, "disk_free": 12, "reboot_required": True},
         },
-        "web3": {"apps": {"hello": {"provisioned": True, "release": None}}, "host": HOST},
+        "web3": {
+            "apps": {"hello": {"provisioned": True, "release": None, "disk": {**DISK, "parts": {}}}},
+            "host": HOST,
+        },
     }
     text = status_table(answers, {"db1": HostUnreachable("timed out after 5 s")}, {})
     lines = text.splitlines()
@@ -53,27 +74,51 @@ def test_status() -> None:
     assert lines[2].endswith("not healthy: refused, 3 restarts, disk nearly full, reboot needed")
     assert lines[3].endswith("nothing deployed")
     assert lines[4].endswith("unreachable: timed out after 5 s")
+    assert lines[5:] == [f"web1  {DISK_LINE}", f"web2  {DISK_LINE}"]
 
 
-def release(id: str, state: str, why: str = "") -> dict[str, object]:
+def release(id: str, state: str, why: str = "", **more: object) -> dict[str, object]:
     return {
         "id": id, "state": state, "when": time.time() - 7200, "live": None, "seconds": 3.14, "who": "ann@laptop",
-        "why": why, "subject": "Fix totals", "commit": "c", "present": True,
+        "why": why, "subject": "Fix totals", "commit": "c", "present": True, "draining": False, "ran": "", **more,
     }  # fmt: skip
 
 
-def test_releases() -> None:
-    answers = {"web1": {"releases": [release("b", "bad", "GET /health -> 500"), release("a", "current")]}}
-    text = releases_table(answers, {}, {})
-    assert [line.split() for line in text.splitlines()] == [
-        ["release", "state", "when", "took", "who", "subject"],
-        ["b", "bad", "2", "h", "3.1", "s", "ann@laptop", "GET", "/health", "->", "500"],
-        ["a", "current", "2", "h", "3.1", "s", "ann@laptop", "Fix", "totals"],
-    ]
+RELEASES = [
+    release(
+        "20261121t161502417-4f2c1d9", "bad", 'GET /health -> 500 instead of 200: "no database" (12 tries)'
+    ),
+    release("20261121t151502417-4f2c1d9", "current", ran="alembic upgrade head"),
+    release("20261121t141502417-9b1e002", "previous", draining=True),
+    release("20261121t131502417-9b1e002", "good", draining=True),
+]
+TABLE = """\
+release                     state     when   took  who         subject
+20261121t161502417-4f2c1d9  bad       2 h   3.1 s  ann@laptop  Fix totals; GET /health -> 500
+                                                               instead of 200: "no database" (12
+                                                               tries)
+20261121t151502417-4f2c1d9  current   2 h   3.1 s  ann@laptop  Fix totals; ran: alembic upgrade head
+20261121t141502417-9b1e002  previous  2 h   3.1 s  ann@laptop  Fix totals; draining
+20261121t131502417-9b1e002  draining  2 h   3.1 s  ann@laptop  Fix totals
+"""
+
+
+def test_releases_in_a_hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Look, "of", classmethod(lambda cls, stream, environ: Look(width=100)))
+    text = releases_table({"web1": {"releases": RELEASES, "disk": DISK}}, {}, {})
+    assert [line.rstrip() for line in text.splitlines()] == [*TABLE.splitlines(), DISK_LINE]
+
+
+def test_what_could_not_be_counted_in_time_is_said() -> None:
+    disk = {**DISK, "parts": {"git": 10 << 20}, "whole": False}
+    assert disk_line(disk) == "/srv/hello more than 10 MiB: git 10; 4.1 GiB free of 20"
 
 
 def test_no_releases_yet() -> None:
-    assert releases_table({"web1": {"releases": []}}, {}, {}) == "Nothing was deployed yet. Next: inv deploy"
+    assert (
+        releases_table({"web1": {"releases": [], "disk": DISK}}, {}, {})
+        == "Nothing was deployed yet. Next: inv deploy"
+    )
 
 
 def test_spans_of_time() -> None:
