@@ -7,6 +7,7 @@ that. Numbers carry their unit in the name. `t` is seconds since the run began, 
 from __future__ import annotations
 
 from .event import Event, from_wire
+from .source_events import PackagesLocked, SourceNeeded, SourceReady
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "AgentNeeded", "Answered", "Attached", "Event", "HandlerRan", "Hello",
-    "Noticed", "Output", "ResourceChanged", "ResourceFailed", "ResourceSkipped", "ResourceStarted",
+    "Noticed", "Output", "PackagesLocked", "ResourceChanged", "ResourceFailed", "ResourceSkipped", "ResourceStarted",
     "ResourceUnchanged", "ResourceUnknown", "RunFinished", "RunStarted", "SourceNeeded", "SourceReady",
     "StepFailed", "StepFinished", "StepStarted", "Waited",
     "from_wire",
@@ -255,27 +256,6 @@ class Noticed(Event):
     def __init__(self, message: str, hint: str = "") -> None:
         self.message = message
         self.hint = hint
-
-
-class SourceNeeded(Event):
-    """The server wants the commit; it has these already."""
-
-    event = "source_needed"
-
-    def __init__(self, commit: str, have: Sequence[str]) -> None:
-        self.commit = commit
-        self.have = have
-
-
-class SourceReady(Event):
-    """The commit is on the server; it waits for the release's identity."""
-
-    event = "source_ready"
-
-    def __init__(self, commit: str, subject: str, current: Optional[Mapping[str, Any]] = None) -> None:
-        self.commit = commit
-        self.subject = subject
-        self.current = current
 
 
 class Answered(Event):

@@ -10,10 +10,19 @@ from typing import Any
 
 from hostwright.errors import SourceError
 from hostwright.inventory import App, Host, Inventory, Secret
-from hostwright.recipes.release import Release, Values, deploy_fields, release_id, release_message, secrets
+from hostwright.recipes.release import (
+    Release,
+    Values,
+    deploy_fields,
+    release_id,
+    release_message,
+    secrets,
+    stamp,
+)
 from hostwright.recipes.render import renderer
 from hostwright.remote import events, wire
 from hostwright.report import Output, Report
+from hostwright.run.agreement import Agreement, Told
 from hostwright.run.fleet import Fleet
 from hostwright.run.login import Logins
 from hostwright.run.request import digest, request
@@ -42,6 +51,7 @@ class Deploy:
     local: LocalSource | None = None
     env: Values = field(default_factory=dict)
     build_env: Values = field(default_factory=dict)
+    agreement: Agreement = field(default_factory=lambda: Agreement(()))
 
     def prepare(self, output: Output) -> None:
         """Find the commit and check it, and the environment, before any server is contacted.
@@ -84,6 +94,7 @@ class Deploy:
             wait=self.wait,
             secrets=secrets(self.env, self.build_env),
             digest=same,
+            share=self.agreement.several,
             **fields,
         )
 
@@ -95,9 +106,22 @@ class Deploy:
                 yield wire.data(chunk)
             yield wire.data(b"")
         elif isinstance(event, events.SourceReady):
-            release = Release(release_id(event.commit, self.began), event.commit, event.subject)
-            render = renderer(self.inventory.base)
-            yield wire.message({"release": release_message(self.app, host, release, self.env, render)})
+            yield wire.message(self._ready(host, event))
+
+    def _ready(self, host: Host, event: events.SourceReady) -> dict[str, Any]:
+        """The answer to SourceReady: another commit, or who the release is, and its packages."""
+        commit = self.agreement.commit(event.commit)
+        if commit != event.commit:
+            return {"commit": commit}
+        release = Release(release_id(commit, self.began), commit, event.subject)
+        render = renderer(self.inventory.base)
+        answer: dict[str, Any] = {"release": release_message(self.app, host, release, self.env, render)}
+        if event.lock:
+            packages = self.agreement.packages(host.name, event.lock["given"], event.lock["text"])
+            answer["leads"] = packages.leads
+            if packages.text != event.lock["text"]:
+                answer["lock"] = {"host": packages.host, "text": packages.text}
+        return answer
 
 
 def deploy(what: Deploy, hosts: Sequence[Host], logins: Logins, output: Output) -> Report:
@@ -106,7 +130,9 @@ def deploy(what: Deploy, hosts: Sequence[Host], logins: Logins, output: Output) 
     Raises:
         SourceError
     """
-    fleet = Fleet(hosts, logins.connect, output, forward_agent=what.app.forward_agent)
+    what.agreement = Agreement([host.name for host in hosts])
+    told = Told(output, what.agreement)
+    fleet = Fleet(hosts, logins.connect, told, forward_agent=what.app.forward_agent)
     return fleet.run(what.request_for, answer=what.answer)
 
 
@@ -118,9 +144,12 @@ def rollback(
     output: Output,
     *,
     to: str,
+    keep_env: bool,
     wait: float,
 ) -> Report:
-    """Go back to an earlier release on each host."""
+    """Go back to an earlier release on each host; with `keep_env`, with the variables of what is live."""
+    # the same on all hosts, should a release be made of an earlier one and today's variables
+    began = stamp(datetime.now(timezone.utc))
 
     def request_for(host: Host, transport: Transport) -> dict[str, Any]:
         return request(
@@ -130,9 +159,11 @@ def rollback(
             wait=wait,
             app=app.name,
             to=to,
+            keep_env=keep_env,
+            stamp=began,
             keep_releases=app.keep_releases,
             switch=app.switch,
-            digest=digest(inventory.project, app.name, to),
+            digest=digest(inventory.project, app.name, to, keep_env),
             secrets=[],
         )
 

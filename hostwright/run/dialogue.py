@@ -62,13 +62,20 @@ class Dialogue:
                 replaying = not event.same
             self._on_event(event)
             if isinstance(event, QUESTIONS) and self._answer:
-                for frame in self._answer(event):
-                    self._channel.send(frame)
+                self._reply(self._answer(event))
             if isinstance(event, events.RunFinished):
                 if not replaying:
                     return event
                 replaying = False
         raise self._ended()
+
+    def _reply(self, frames: Iterable[bytes]) -> None:
+        for frame in frames:
+            try:
+                self._channel.send(frame)
+            except ConnectionLost:
+                # an agent that does not wait for the answer any more says why; of a lost connection `lines` tells
+                return
 
     def _typed(self, fields: Mapping[str, Any]) -> events.Event:
         try:

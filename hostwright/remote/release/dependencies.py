@@ -9,19 +9,20 @@ What the app must have to be served (gunicorn, for ASGI uvicorn-worker) is added
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 
-from ..digest import sha256
+from .. import events
 from ..run import StepError
 from . import python_version
-from .requirements import Problem, normal, parse, without
+from .question import PROJECT, Question, missing
+from .requirements import Problem, parse, without
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping, Optional, Sequence
 
+    from ..run import Run
     from ..system import System
     from .builder import Builder
     from .layout import Layout
@@ -56,7 +57,8 @@ class Resolver:
     """Finds the lock of a commit.
 
     Args:
-        request: `requirements`, `runtime` (requirements of what serves the app).
+        request: `requirements`, `runtime` (requirements of what serves the app); `lock` (host, text), what
+            another host of the same deploy found.
         tree: the folder with the commit's files.
     """
 
@@ -75,6 +77,7 @@ class Resolver:
         self._shelf = shelf
         self._runtime: Sequence[str] = request["runtime"]
         self._path: str = request["requirements"]
+        self._other: Optional[Mapping[str, str]] = request.get("lock")
         self._tree = tree
 
     def lock(self, python: str, machine: str) -> Lock:
@@ -88,26 +91,29 @@ class Resolver:
             StepError: the requirements are damaged, contradict themselves, or cannot be found.
         """
         try:
-            if posixpath.basename(self._path) == "pyproject.toml":
+            if posixpath.basename(self._path) == PROJECT:
                 self._check_python(python)
             return self._lock("%s %s" % (python, machine))
         except Problem as error:
             raise StepError(error.message, hint=error.hint) from error
 
     def _lock(self, platform: str) -> Lock:
-        if posixpath.basename(self._path) == "pyproject.toml":
-            return self._project(platform)
-        given = self._digest(parse(self._read, self._path).text.encode(), platform)
-        asked = parse(self._read, self._path, self._tree)
-        missing, hashed = self._missing(asked.names), asked.hashed and bool(asked.lines)
-        if hashed and not missing:
-            return Lock(asked.text, given, "as committed")
-        known = self._known(given)
+        question = Question(self._read, self._path, self._runtime, platform)
+        given = question.given
+        if question.complete:
+            return Lock(parse(self._read, self._path, self._tree).text, given, "as committed")
+        if self._other is not None:
+            return Lock(self._other["text"], given, "the same as on %s" % self._other["host"])
+        known = known_lock(self._system, self._layout, self._shelf, given)
         if known is not None:
             return known
-        if hashed:
-            return Lock(self._complete(asked), given, "as committed, and %s" % ", ".join(missing))
-        return Lock(self._compile(asked.text, missing), given, "resolved")
+        if posixpath.basename(self._path) == PROJECT:
+            return self._project(given)
+        asked = parse(self._read, self._path, self._tree)
+        absent = missing(self._runtime, asked.names)
+        if asked.hashed and asked.lines:
+            return Lock(self._complete(asked), given, "as committed, and %s" % ", ".join(absent))
+        return Lock(self._compile(asked.text, absent), given, "resolved")
 
     def _check_python(self, version: str) -> None:
         """uv checks it only where it makes a project's environment itself."""
@@ -119,14 +125,9 @@ class Resolver:
                 "Widen `requires-python`, or take a server with a newer Debian or Ubuntu.",
             )
 
-    def _project(self, platform: str) -> Lock:
+    def _project(self, given: str) -> Lock:
         folder = posixpath.dirname(self._path)
-        project, lock = self._read(self._path) or b"", self._read(posixpath.join(folder, "uv.lock"))
-        given = self._digest(project + b"\0" + (lock or b""), platform)
-        known = self._known(given)
-        if known is not None:
-            return known
-        if lock is not None:
+        if self._read(posixpath.join(folder, "uv.lock")) is not None:
             exported = self._export(folder)
             found = parse(lambda path: exported if path == LOCK else None, LOCK)
             if found.local:
@@ -136,54 +137,35 @@ class Resolver:
                     "Code of this repository needs no requirement: `directory:` is its import root.",
                 )
             return Lock(self._complete(found), given, "as in uv.lock")
-        if b"[project]" not in project:
+        if b"[project]" not in (self._read(self._path) or b""):
             raise Problem(
                 self._path,
                 "it has no [project] table and no uv.lock beside it",
                 "Export its requirements to a file that `requirements:` names, e.g. poetry export -o requirements.txt",
             )
         path = os.path.join(self._tree, self._path)
-        return Lock(self._uv_compile([path], self._missing(set())), given, "resolved")
-
-    # -- what was found before -----------------------------------------------------------------------------
-
-    def _digest(self, content: bytes, platform: str) -> str:
-        head = json.dumps([self._path, list(self._runtime), platform]).encode()
-        return sha256(head + b"\0" + content)[:24]
-
-    def _known(self, given: str) -> Optional[Lock]:
-        """The lock of a release that was given the same, the newest first."""
-        for release in reversed(self._shelf.present()):
-            if self._shelf.about(release).get("given") == given:
-                raw = self._system.read("%s/%s/%s" % (self._layout.releases, release, LOCK))
-                if raw:
-                    return Lock(raw.decode(), given, "locked as in %s" % release)
-        return None
+        return Lock(self._uv_compile([path], missing(self._runtime, set())), given, "resolved")
 
     # -- uv ------------------------------------------------------------------------------------------------
 
-    def _missing(self, names: set[str]) -> list[str]:
-        """Requirements of what serves the app that the app does not name itself."""
-        return [line for line in self._runtime if normal(_name(line)) not in names]
-
     def _complete(self, found: Requirements) -> str:
         """What is locked stays as it is, hashes too; what is missing to serve it is resolved and added."""
-        missing = self._missing(found.names)
-        if not missing:
+        absent = missing(self._runtime, found.names)
+        if not absent:
             return found.text
         constraints = self._write("constraints.txt", found.text)
-        more = self._uv_compile(["-c", constraints], missing)
+        more = self._uv_compile(["-c", constraints], absent)
         return found.text + without(more, found.names)
 
-    def _compile(self, text: str, missing: Sequence[str]) -> str:
-        return self._uv_compile([self._write("requirements.txt", text)], missing)
+    def _compile(self, text: str, absent: Sequence[str]) -> str:
+        return self._uv_compile([self._write("requirements.txt", text)], absent)
 
-    def _uv_compile(self, arguments: Sequence[str], missing: Sequence[str]) -> str:
+    def _uv_compile(self, arguments: Sequence[str], absent: Sequence[str]) -> str:
         before = self._system.read("%s/%s" % (self._layout.current, LOCK))
         # uv keeps the versions it finds there as far as they still fit
         self._builder.give(LOCK, before or b"")
-        if missing:
-            arguments = [*arguments, self._write("runtime.txt", "".join(line + "\n" for line in missing))]
+        if absent:
+            arguments = [*arguments, self._write("runtime.txt", "".join(line + "\n" for line in absent))]
         out = "%s/%s" % (self._builder.cache, LOCK)
         self._builder.uv(
             "pip", "compile", *_python(), *COMPILE, "--output-file", out, *arguments, cwd=self._folder()
@@ -221,6 +203,22 @@ class Resolver:
         return hand_over(self._system, self._layout, name, text)
 
 
+def known_lock(system: System, layout: Layout, shelf: Shelf, given: str) -> Optional[Lock]:
+    """The lock of a release that was given the same, the newest first."""
+    for release in reversed(shelf.present()):
+        if shelf.about(release).get("given") == given:
+            raw = system.read("%s/%s/%s" % (layout.releases, release, LOCK))
+            if raw:
+                return Lock(raw.decode(), given, "locked as in %s" % release)
+    return None
+
+
+def share(run: Run, request: Mapping[str, Any], lock: Lock) -> None:
+    """Tell what was found to the hosts that wait for it; never a lock that holds a secret."""
+    if request.get("given") and not any(value in lock.text for value in request["secrets"]):
+        run.emit(events.PackagesLocked(request["given"], lock.text))
+
+
 def hand_over(system: System, layout: Layout, name: str, text: str) -> str:
     """Write a file that the build may read, and nobody but the app else; returns its path."""
     found = system.group(layout.app)
@@ -236,10 +234,3 @@ def _python() -> tuple[str, str]:
     import sys
 
     return ("--python", sys.executable)
-
-
-def _name(line: str) -> str:
-    for index, char in enumerate(line):
-        if not (char.isalnum() or char in "-_."):
-            return line[:index]
-    return line

@@ -6,13 +6,15 @@ import shlex
 
 from .. import events
 from ..run import StepError
-from . import command, source
+from ..system import CommandFailed
+from . import command, environment, source
 from .builder import Builder
 from .code import Code
-from .dependencies import Resolver
+from .dependencies import Resolver, share
 from .folder import write_folder
 from .git import Repository
 from .guard import guard
+from .identity import own
 from .transaction import Transaction
 from .tree import Store, tree_of
 from .venv import ensure_venv, platform
@@ -42,7 +44,7 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
             `shared`, `runtime` (requirements of what serves the app), `modules` (what it imports),
             `release_command`, `release_command_timeout`, `health`, and `release`: id, files, properties.
     """
-    return Transaction(request, system, run, "deploy").carry_out(build)
+    return Transaction(own(request, system), system, run, "deploy").carry_out(build)
 
 
 def build(deploy: Transaction) -> str:
@@ -54,10 +56,6 @@ def build(deploy: Transaction) -> str:
     request, system, run, layout = deploy.request, deploy.system, deploy.run, deploy.layout
     repository = Repository(system, layout.repository)
     release, commit = request["release"]["id"], request["commit"]
-    if system.stat(layout.release(release)):
-        raise StepError(
-            "another run deployed %s in the same second" % commit[:7], hint="What is live: inv releases"
-        )
     with run.step("guard") as step:
         if not repository.has(commit):
             raise StepError("the commit %s was removed meanwhile" % commit[:7], hint="Deploy it again.")
@@ -71,6 +69,7 @@ def build(deploy: Transaction) -> str:
         builder = Builder(system, layout, request["build_env"], runtime, run.output("venv"))
         resolver = Resolver(system, layout, builder, deploy.shelf, request, code.folder)
         lock = resolver.lock(*platform())
+        share(run, request, lock)
         venvs = Store(system, layout.venvs)
         venv = ensure_venv(system, layout, venvs, builder, lock, request["modules"])
         system.remove_tree(layout.build)
@@ -90,6 +89,9 @@ def build(deploy: Transaction) -> str:
             ran=runs_command,
         )  # fmt: skip
         step.detail = release
+    differ = environment.between(deploy.shelf, deploy.before, release)
+    if deploy.before and differ:
+        run.emit(events.Noticed(environment.told(differ)))
     if runs_command:
         _release_command(deploy, release)
     elif request["release_command"]:
@@ -113,17 +115,26 @@ def _written(argv: Sequence[str]) -> str:
 
 def _release_command(deploy: Transaction, release: str) -> None:
     request, run = deploy.request, deploy.run
-    argv = tuple(request["release_command"])
-    written = " ".join(shlex.quote(word) for word in argv)
+    argv, limit = tuple(request["release_command"]), float(request["release_command_timeout"])
+    written = _written(argv)
+    changed = "The old release is live. What the command changed in a database stays changed."
     with run.step("release_command", written) as step:
-        result = command.run(
-            deploy.system, deploy.layout, release, "hostwright-release-%s.service" % deploy.layout.app, argv,
-            timeout=float(request["release_command_timeout"]), on_line=run.output("release_command"),
-        )  # fmt: skip
+        # first: what it did stays, also when it is cut short
+        deploy.log.add("ran", release, command=list(argv))
+        try:
+            result = command.run(
+                deploy.system, deploy.layout, release, "hostwright-release-%s.service" % deploy.layout.app, argv,
+                timeout=limit, on_line=run.output("release_command"),
+            )  # fmt: skip
+        except CommandFailed as error:
+            if error.argv[0] != "systemd-run":
+                raise
+            message = "%s was ended after %g s: `release_command_timeout` in the inventory" % (written, limit)
+            raise StepError(message, error.tail, changed) from error
         if not result.ok:
             raise StepError(
                 "%s ended with exit code %d" % (written, result.exit_code),
                 tuple((result.out + result.err).splitlines()[-20:]),
-                "The old release is live. What the command changed in a database stays changed.",
+                changed,
             )
         step.detail = written

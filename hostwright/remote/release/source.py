@@ -7,12 +7,15 @@ import os
 from .. import events, lock
 from ..run import StepError
 from . import fetch
+from .dependencies import known_lock
 from .git import Repository
 from .guard import require
 from .inspect import inspect
 from .layout import UV, Layout
+from .question import Question
 from .record import Shelf
 from .requirements import Problem
+from .venv import platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,37 +31,90 @@ HAVE = 20
 def prepare(request: dict[str, Any], system: System, conversation: Conversation) -> dict[str, Any]:
     """Acquire and check the commit, agree with the controller on the release's identity.
 
+    A branch of a git URL may move while several hosts fetch it: then the controller answers with the commit that
+    all get, and this one is fetched too.
+
     Args:
         request: `app`, `source` (kind push: commit; kind git: url, ref, forward_agent), `directory`, `module`,
-            `requirements`.
+            `requirements`, `runtime`, `share` (packages are found once, for several hosts).
 
     Returns:
-        The request for the worker: with `commit`, `subject` and the controller's `release`.
+        The request for the worker: with `commit`, `subject`, the controller's `release`, `given` (what the
+        packages are found by, where other hosts wait for what this one finds), and `lock`, what another host
+        found, or None.
 
     Raises:
         StepError, RunCancelled, Gone
     """
     layout = Layout(request["app"])
     check_provisioned(system, layout)
+    repository = Repository(system, layout.repository)
+    source = dict(request["source"])
+    while True:
+        commit, subject = _acquire(request, source, repository, system, layout, conversation)
+        lock = _lock(repository, commit, request, system, layout) if request.get("share") else None
+        conversation.emit(events.SourceReady(commit, subject, current(system, layout), lock))
+        answer = conversation.receive()
+        if answer.get("commit", commit) == commit:
+            break
+        conversation.emit(
+            events.Noticed("the branch moved meanwhile: all hosts get %s" % answer["commit"][:7])
+        )
+        source["ref"] = answer["commit"]
+    return {
+        **request,
+        "commit": commit,
+        "subject": subject,
+        "release": answer["release"],
+        "lock": answer.get("lock"),
+        "given": lock["given"] if lock and answer.get("leads") else "",
+    }
+
+
+def _acquire(
+    request: Mapping[str, Any],
+    source: Mapping[str, Any],
+    repository: Repository,
+    system: System,
+    layout: Layout,
+    conversation: Conversation,
+) -> tuple[str, str]:
+    """(commit, first line of its message), once it is whole here and can be deployed."""
     with Exclusive(request["paths"]["runtime"], layout.app, system):
         require(system, layout.root, 0, 100)
-        repository = Repository(system, layout.repository)
         repository.create()
-        source = request["source"]
         if repository.mend(source.get("commit", "")):
             conversation.emit(
                 events.Noticed("the app's repository on the server was damaged; it was made anew")
             )
         if source["kind"] == "push":
-            commit = source["commit"]
+            commit = str(source["commit"])
             _receive(repository, commit, conversation)
         else:
             commit = fetch.fetch(repository, system, layout, source, request["paths"]["state"])
         check(repository, commit, request)
-        subject = repository.subject(commit)
-    conversation.emit(events.SourceReady(commit, subject, current(system, layout)))
-    answer = conversation.receive()
-    return {**request, "commit": commit, "subject": subject, "release": answer["release"]}
+        return commit, repository.subject(commit)
+
+
+def _lock(
+    repository: Repository, commit: str, request: Mapping[str, Any], system: System, layout: Layout
+) -> Optional[dict[str, str]]:
+    """See SourceReady."""
+    try:
+        question = Question(
+            lambda path: repository.read(commit, path),
+            request["requirements"],
+            request["runtime"],
+            "%s %s" % platform(),
+        )
+    except Problem as error:
+        raise StepError(error.message, hint=error.hint) from error
+    if question.complete:
+        return None
+    found = known_lock(system, layout, Shelf(system, layout), question.given)
+    # a secret in it would not get past the redaction of the run's journal: then each host finds its own
+    text = found.text if found and not any(value in found.text for value in request["secrets"]) else ""
+    return {"given": question.given, "text": text}
 
 
 def check_provisioned(system: System, layout: Layout) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from hostwright.remote import events
 from hostwright.remote.release.builder import Builder, pip_configuration
-from hostwright.remote.release.dependencies import Lock, Resolver
+from hostwright.remote.release.dependencies import Lock, Resolver, share
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.record import Shelf
 from hostwright.remote.release.tree import Kept, Store
 from hostwright.remote.release.venv import ensure_venv, starts, venv_key
-from hostwright.remote.run import StepError
+from hostwright.remote.run import Run, StepError
 from hostwright.testing import FakeSystem
 
 ROOT, TREE = "/srv/hello", "/srv/hello/trees/k"
@@ -103,6 +104,31 @@ def test_without_hashes_it_is_resolved_once() -> None:
     known = resolve(again)
     assert (known.text, known.given, known.note) == (FULL, lock.given, "locked as in r1")
     assert again.uv == []
+
+
+def test_what_another_host_found_counts_more_than_what_is_known_here() -> None:
+    files = {f"{TREE}/requirements.txt": "flask\n"}
+    given = resolve(Server(files, FULL)).given
+    system = Server({**files, **release("r1", given, FULL)})
+    lock = resolve(system, lock={"host": "web1", "text": "flask==2 --hash=sha256:cc\n"})
+    assert (lock.text, lock.given) == ("flask==2 --hash=sha256:cc\n", given)
+    assert lock.note == "the same as on web1"
+    assert system.uv == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({"given": "g", "secrets": []}, [events.PackagesLocked("g", FULL)]),
+        ({"given": "", "secrets": []}, []),
+        ({"secrets": []}, []),
+        ({"given": "g", "secrets": ["sha256:aa"]}, []),
+    ],
+)
+def test_what_was_found_is_told_where_others_wait(request_: dict[str, Any], told: list[events.Event]) -> None:
+    heard: list[events.Event] = []
+    share(Run(heard.append, lambda: False), request_, Lock(FULL, "other", "resolved"))
+    assert heard == told
 
 
 @pytest.mark.parametrize("changed", [{"requirements.txt": "flask\nclick\n"}, {"runtime": ["gunicorn>=24"]}])
