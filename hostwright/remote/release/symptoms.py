@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # what an app wrote -> what to do; the first that fits
 WRITTEN = (
+    (r"No space left on device", "A disk of the server is full: df -h and df -i there."),
     (r"missing \d required positional arguments?: .*'send'", "That is an ASGI app: `interface: asgi`."),
     (
         r"takes [23] positional arguments but [34] were given|uvicorn/middleware/asgi2\.py",

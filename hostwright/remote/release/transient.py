@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .journal import journal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Optional, Sequence
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     Line = Callable[[str], None]
 
 STOP_TIMEOUT = 30.0
+# systemd's own exit codes: it could not make the sandbox, change the user, ...; systemd.exec(5)
+NOT_STARTED = range(200, 246)
 
 
 def run(
@@ -30,13 +34,17 @@ def run(
         timeout: seconds.
         on_line: takes its lines as they come.
 
+    Returns:
+        What it printed; where systemd could not start it, what systemd says about that.
+
     Raises:
         CommandFailed: out of time.
         RunCancelled
     """
     system.run(("systemctl", "stop", unit), timeout=STOP_TIMEOUT, check=False)
+    began = int(system.now())
     try:
-        return system.run(
+        result = system.run(
             command(unit, argv, (*properties, "RuntimeMaxSec=%d" % (timeout + 10))),
             timeout=timeout,
             check=False,
@@ -47,6 +55,9 @@ def run(
         # systemd-run is gone, the service is not
         system.run(("systemctl", "stop", unit), timeout=STOP_TIMEOUT, check=False)
         raise
+    if result.exit_code in NOT_STARTED and not (result.out or result.err):
+        result.err = "\n".join(journal(system, unit, began))
+    return result
 
 
 def command(unit: str, argv: Sequence[str], properties: Sequence[str]) -> tuple[str, ...]:

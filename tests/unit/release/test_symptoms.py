@@ -23,6 +23,7 @@ HEALTH = {"path": "/health", "expect": 200, "headers": {"Host": "shop.example.co
         ("OSError: [Errno 30] Read-only file system: 'cache.txt'", "/var/lib/shop"),
         ("OSError: [Errno 98] Address already in use", "socket"),
         ("KeyError: 'API_TOKEN'", "`env:`"),
+        ("sqlite3.OperationalError: disk I/O error\nOSError: [Errno 28] No space left on device", "df -h"),
     ],
 )
 def test_what_it_wrote(line: str, what: str) -> None:
