@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hostwright.inventory import App, Host, Secret
+from hostwright.recipes.processes import process_fields, process_files
 from hostwright.recipes.render import Render
 from hostwright.recipes.sandbox import sandbox
 from hostwright.remote.release.deploy import STEPS
@@ -121,10 +122,13 @@ def release_message(app: App, host: Host, release: Release, env: Values, render:
         # systemd reads it as root; the app gets the values and cannot read the file
         "env": (environment_file(values), 0o600),
     }
+    properties = command_properties(app, release.id)
+    files.update(process_files(app, release, properties, render))
     return {
         "id": release.id,
         "files": {name: {"content": content, "mode": mode} for name, (content, mode) in files.items()},
-        "properties": command_properties(app, release.id),
+        "properties": properties,
+        **process_fields(app),
     }
 
 

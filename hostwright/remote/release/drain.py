@@ -10,9 +10,12 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..system import System
+    from .instance import Instances
     from .layout import Layout
 
 QUICK = 30.0
+# how long the last quick requests to an old release may take to be seen by it; older ones end in its own time
+SEEN, LOOK = 1.0, 0.005
 # old instances that may answer at the same time; each takes the memory of a whole one
 MOST = 3
 # $1: seconds, $2: the socket's path, $3: its unit, $4: the service. 03 is SS_CONNECTED, include/uapi/linux/net.h.
@@ -59,6 +62,30 @@ class Drain:
              "--", "/bin/sh", "-euc", WAIT.replace("$", "$$"), "drain", *words),
             timeout=QUICK,
         )  # fmt: skip
+
+    def leave(self, instances: Instances, release: str, seconds: float) -> int:
+        """Let a release see the requests that are on their way to it, then let it end in its own time.
+
+        Once `current` names another, no connect(2) can reach its socket, so the set of its connections only
+        shrinks. A connection whose request was not read yet would be cut by a stop; one that lasts longer than a
+        second is a request being answered or a WebSocket: those have so many seconds.
+
+        Returns:
+            How many connections are left.
+
+        Raises:
+            CommandFailed
+        """
+        end = self._system.monotonic() + SEEN
+        left = instances.connections(release)
+        while left and self._system.monotonic() < end:
+            self._system.sleep(LOOK)
+            left = instances.connections(release)
+        if left and seconds:
+            self.begin(release, seconds)
+        else:
+            instances.retire(release)
+        return left
 
     def active(self) -> list[str]:
         """The releases whose instances are ending, the oldest first."""

@@ -13,11 +13,12 @@ from .symptoms import advice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping
+    from typing import Any, Callable, Mapping, Optional
 
     from ..system import System
     from .instance import Instances
     from .layout import Layout
+    from .processes import Watch
 
     Ask = Callable[..., Reply]
 
@@ -35,6 +36,7 @@ class Gate:
     Args:
         health: path, expect (HTTP status), timeout, window, interval (seconds), headers; contains, the text that
             the answer must hold.
+        beside: the release's processes that were started with it.
         ask: sends a request; tests give their own.
     """
 
@@ -45,6 +47,7 @@ class Gate:
         instances: Instances,
         release: str,
         health: Mapping[str, Any],
+        beside: Optional[Watch] = None,
         ask: Ask = ask,
     ) -> None:
         self._system = system
@@ -53,6 +56,7 @@ class Gate:
         self._release = release
         self._health = health
         self._ask = ask
+        self._beside = beside
         self._began = system.monotonic()
         self._since = int(system.now()) - 1
         self._tries = 0
@@ -137,6 +141,8 @@ class Gate:
             RunCancelled
         """
         self._system.sleep(0)
+        if self._beside:
+            self._beside.look()
         shown = self._instances.show(self._release)
         stopped = shown.get("ActiveState") == "inactive" and self._system.monotonic() - self._began > GRACE
         if dead(shown) or stopped:

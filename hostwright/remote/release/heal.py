@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from .. import events
+from .beside import Beside
 from .drain import Drain
 from .instance import Instances
 from .layout import KINDS, RUNTIME_UNITS
@@ -55,6 +56,8 @@ def heal(system: System, layout: Layout, run: Run) -> None:
             run.emit(events.Noticed("stopped the instance of %s that an interrupted run left" % release))
         elif what == "forget":
             instances.abandon(release)
+    for line in Beside(system, layout).heal(current):
+        run.emit(events.Noticed(line))
     for name in unfinished(system.listdir(layout.releases), log.known(), current):
         about = shelf.about(name)
         system.remove_tree("%s/%s" % (layout.releases, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .git import Repository
 from .instance import Instances
+from .processes import Processes
 from .record import Log, Shelf, previous
 from .tree import Store, tree_of
 
@@ -32,7 +33,7 @@ def obsolete(
         current: the one that is live.
         trees: release -> key of its code. `keep` counts different code: a restart or a changed variable is a
             release too, and must not push out the way back.
-        busy: releases whose instances still run.
+        busy: releases of which something still runs.
         keep: how many.
 
     Returns:
@@ -75,7 +76,8 @@ def prune(system: System, layout: Layout, keep: int) -> list[str]:
     about = {release: shelf.about(release) for release in present}
     # pages of the release before may be open in browsers, and ask for its files
     left = system.readlink(layout.previous) or ""
-    busy = {*Instances(system, layout).states(), left.rpartition("/")[2]}
+    running = Processes(system, layout).busy()
+    busy = {*Instances(system, layout).states(), *running, left.rpartition("/")[2]}
     trees = {release: tree_of(str(facts.get("tree", ""))) for release, facts in about.items()}
     gone = obsolete(log.known(), present, shelf.current(), trees, busy, keep)
     for release in gone:

@@ -282,9 +282,9 @@ class Shelf:
     def _made_of(self, release: str) -> list[bytes]:
         folder = "%s/%s" % (self._layout.releases, release)
         links = [name.encode() for name in self._links(release)]
-        names = ["gunicorn.conf.py", "env", *sorted("units/" + name for name in self._units(folder))]
+        names = ["gunicorn.conf.py", "env", *self._units(folder)]
         files = [(name, self._system.read("%s/%s" % (folder, name)) or b"") for name in names]
-        texts = [name.encode() + b"\0" + text.replace(release.encode(), b"") for name, text in files]
+        texts = [(name.encode() + b"\0" + text).replace(release.encode(), b"") for name, text in files]
         return [*links, *texts]
 
     def _links(self, release: str) -> list[str]:
@@ -304,7 +304,8 @@ class Shelf:
         return found
 
     def _units(self, folder: str) -> list[str]:
-        return self._system.listdir(folder + "/units") if self._system.exists(folder + "/units") else []
+        found = ["units/" + name for name in self._system.listdir(folder + "/units") if name != "extra"]
+        return found + ["units/extra/" + name for name in self._system.listdir(folder + "/units/extra")]
 
     def about(self, release: str) -> dict[str, Any]:
         """release.json of a release; empty when there is none."""

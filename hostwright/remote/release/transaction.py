@@ -9,6 +9,7 @@ from __future__ import annotations
 from .. import events
 from ..run import StepError, explain
 from ..system import CommandFailed, RunCancelled
+from .beside import Beside
 from .drain import MOST, Drain
 from .gate import Gate
 from .heal import heal
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from ..run import Run
     from ..system import System
 
-# how long the last quick requests to the old release may take to be seen by it; older ones end in its own time
-QUICK, LOOK = 1.0, 0.005
 # an instance that stops may take as long as its unit allows, and a little
 STOPPED = 150.0
 
@@ -49,16 +48,23 @@ class Transaction:
         self.log = Log(system, self.layout)
         self.instances = Instances(system, self.layout)
         self.drain = Drain(system, self.layout)
+        self.beside = Beside(system, self.layout)
         self.before = ""
         self.release = ""
         # the release was made by this run: nobody misses it when it fails
         self.made = False
+        # the release that it is but for its environment: `rollback --keep-env`
+        self.of = ""
         self._started = False
         # it was still answering its last requests when we began
         self._drained = False
         # since when the old instance does not run, for `switch: restart`; System.monotonic
         self._stopped: Optional[float] = None
         self._live = False
+        # it was live, and a process of it did not stay up
+        self._turned = False
+        # it has the same code, packages and configuration as `before`
+        self._again = False
 
     def carry_out(self, make: Callable[[Transaction], str]) -> events.RunFinished:
         """Do all of it.
@@ -115,14 +121,17 @@ class Transaction:
                 self.drain.end(self.release)
             self._wait_until_stopped(self.release)
             self._started = True
+            self.beside.link(self.release)
             self.instances.start(self.release, gently=self._stopped is None)
             step.detail = self.release + (", which still runs" if self._drained else "")
+            beside = self.beside.begin(self.release)
         with self.run.step("health") as step:
             if self._stopped is None:
                 self.instances.lower(self.release)
             health = self.shelf.about(self.release)["health"]
-            gate = Gate(self.system, self.layout, self.instances, self.release, health)
+            gate = Gate(self.system, self.layout, self.instances, self.release, health, beside)
             step.detail, step.data = gate.watch()
+            beside.finish()
 
     def _stop_first(self) -> None:
         """`switch: restart`: nobody answers from here until the new release does."""
@@ -147,7 +156,8 @@ class Transaction:
 
     def _switch(self) -> None:
         with self.run.step("switch") as step:
-            again = bool(self.before) and self.shelf.alike(self.release, self.before)
+            self._again = bool(self.before) and self.shelf.alike(self.release, self.before)
+            due = self.beside.due(self.release)
             if self.before and self.before != self.release:
                 # pages of the old release are still open in browsers, and ask for its files
                 self.system.symlink_atomic("releases/" + self.before, self.layout.previous)
@@ -159,7 +169,8 @@ class Transaction:
             self._live = True
             # from here there is no way back but a rollback
             self.run.cancelled = self.system.cancelled = lambda: False
-            self._record(again)
+            if not due:
+                self._record()
             step.detail, step.data = (
                 "%.1f ms" % ((now - start) * 1000),
                 {"ms": round((now - start) * 1000, 3)},
@@ -167,37 +178,38 @@ class Transaction:
             if self._stopped is not None:
                 step.detail += ", after %.1f s without a release" % (now - self._stopped)
 
-    def _record(self, again: bool) -> None:
+        if due:
+            self._take_over()
+            self._record()
+
+    def _record(self) -> None:
         about = self.shelf.about(self.release)
         self.log.add(
-            "live", self.release, by=self.request["by"], action=self.action, before=self.before, again=again,
+            "live", self.release, by=self.request["by"], action=self.action, before=self.before, again=self._again,
             commit=about.get("commit", ""), subject=about.get("subject", ""), seconds=round(self.run.seconds, 2),
+            **({"of": self.of} if self.of else {}),
         )  # fmt: skip
 
     # -- after it ------------------------------------------------------------------------------------------
 
-    def _drain(self) -> None:
-        """Let the old release see the requests that are on their way to it, then let it end in its own time.
+    def _take_over(self) -> None:
+        """Processes that may not run twice and timers change places; one that does not stay up turns it all back."""
+        try:
+            with self.run.step("processes") as step:
+                step.detail = self.beside.take_over(self.release)
+        except (StepError, CommandFailed, OSError):
+            self._turn_back()
+            raise
 
-        After the rename no connect(2) can reach the old socket, so the set of its connections only shrinks. A
-        connection whose request was not read yet would be cut by a stop; one that lasts longer than a second is
-        a request being answered or a WebSocket: those have until the release's `drain` is over.
-        """
+    def _drain(self) -> None:
         if self.instances.unsettled(self.release):
             self.instances.settle(self.release)
         if not self.before or self.before == self.release or self._stopped is not None:
             return
         with self.run.step("drain") as step:
-            end = self.system.monotonic() + QUICK
-            left = self.instances.connections(self.before)
-            while left and self.system.monotonic() < end:
-                self.system.sleep(LOOK)
-                left = self.instances.connections(self.before)
             seconds = float(self.shelf.about(self.before).get("drain", 0))
-            if not left or not seconds:
-                self.instances.retire(self.before)
-            else:
-                self.drain.begin(self.before, seconds)
+            left = self.drain.leave(self.instances, self.before, seconds)
+            if left and seconds:
                 step.detail = "%d %s may take %.0f s more" % (
                     left, "connection" if left == 1 else "connections", seconds,
                 )  # fmt: skip
@@ -211,6 +223,7 @@ class Transaction:
 
     def _prune(self) -> None:
         with self.run.step("prune") as step:
+            self.beside.processes.tidy(self.release)
             gone = prune(self.system, self.layout, int(self.request["keep_releases"]))
             step.detail = "%d removed" % len(gone) if gone else ""
             step.data = {"removed": gone}
@@ -221,19 +234,37 @@ class Transaction:
 
     # -- back ----------------------------------------------------------------------------------------------
 
+    def _turn_back(self) -> None:
+        """The second rename: the old release has the traffic again, and its processes run."""
+        self._start_again()
+        if self.before:
+            # what is open in browsers by now asks for the files of the release that goes
+            self.system.symlink_atomic("releases/" + self.release, self.layout.previous)
+            self.system.symlink_atomic("releases/" + self.before, self.layout.current)
+        else:
+            self.system.unlink(self.layout.current)
+            self.system.fsync_directory(self.layout.root)
+        self._live, self._turned = False, True
+        try:
+            self.beside.take_over(self.before, prove=False)
+        except (StepError, CommandFailed, OSError) as problem:
+            self.run.emit(
+                events.Noticed("its processes: %s" % explain_short(problem), "The next run starts them.")
+            )
+
     def _undo(self, error: BaseException) -> events.RunFinished:
         """As if nothing had been tried; a release that the gate refused stays for a look at it."""
         cancelled = isinstance(error, RunCancelled)
         refused = isinstance(error, StepError) and error.refused
         self.system.cancelled = lambda: False
         release = self.release or (self.request.get("release") or {}).get("id", "")
+        about = self.shelf.about(release) or self.request
         try:
             self._stop_again(release)
-            if self.made and not refused:
+            if self.made and not refused and not self._turned:
                 for path in (self.layout.release(release), "%s/.%s.tmp" % (self.layout.releases, release)):
                     self.system.remove_tree(path)
             if release and not cancelled and (self.made or self._started):
-                about = self.shelf.about(release) or self.request
                 self.log.add(
                     "bad" if refused else "failed", release, by=self.request["by"], action=self.action,
                     commit=about.get("commit", ""), subject=about.get("subject", ""),
@@ -246,20 +277,29 @@ class Transaction:
             self.run.seconds,
             failed=0 if cancelled else 1,
             message=explain_short(error),
-            state=self._state(self.before) + "; nothing was switched",
+            state=self._state(self.before) + (" again" if self._turned else "; nothing was switched"),
             data={"release": release, "before": self.before},
         )
 
     def _stop_again(self, release: str) -> None:
-        if self._drained:
+        if self._started:
+            self.beside.abandon(release)
+        drain = float(self.shelf.about(release).get("drain", 0))
+        if self._turned and self.before:
+            self.drain.leave(self.instances, release, drain)
+        elif self._drained:
             if self._started:
                 self.instances.settle(release)
-            self.drain.begin(release, float(self.shelf.about(release).get("drain", 0)))
+            self.drain.begin(release, drain)
         elif self._started:
             self.instances.abandon(release)
+        self._start_again()
+
+    def _start_again(self) -> None:
+        """After `switch: restart`, the old release."""
         if self._stopped is not None:
             self.instances.start(self.before)
-            gone = self.system.monotonic() - self._stopped
+            gone, self._stopped = self.system.monotonic() - self._stopped, None
             self.run.emit(events.Noticed("%s was started again, after %.1f s" % (self.before, gone)))
 
     def _state(self, release: str) -> str:

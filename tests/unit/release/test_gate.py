@@ -53,7 +53,7 @@ def gate(
         return found if isinstance(found, Reply) else Reply(found, 0.012)
 
     layout = Layout("hello")
-    return Gate(system, layout, Instances(system, layout), "r1", {**HEALTH, **health}, ask), system
+    return Gate(system, layout, Instances(system, layout), "r1", {**HEALTH, **health}, ask=ask), system
 
 
 def refusal(*args: Any, **kwargs: Any) -> StepError:
