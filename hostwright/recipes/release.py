@@ -72,7 +72,9 @@ def deploy_fields(app: App, host: Host, source: Mapping[str, Any], build_env: Va
         "build_env": _revealed(build_env),
         "static": dict(app.static),
         "shared": list(app.shared),
-        "total": len(STEPS) - [app.build_argv, app.release_argv].count(()),
+        "total": len(STEPS)
+        - [app.build_argv, app.release_argv].count(())
+        + bool(app.processes or app.timers),
     }
 
 

@@ -8,6 +8,7 @@ from .. import events
 from ..run import StepError
 from ..system import CommandFailed
 from . import command, environment, source
+from .beside import check, check_programs
 from .builder import Builder
 from .code import Code
 from .dependencies import Resolver, share
@@ -57,6 +58,7 @@ def build(deploy: Transaction) -> str:
     repository = Repository(system, layout.repository)
     release, commit = request["release"]["id"], request["commit"]
     with run.step("guard") as step:
+        check(system, layout, request["release"])
         if not repository.has(commit):
             raise StepError("the commit %s was removed meanwhile" % commit[:7], hint="Deploy it again.")
         code = Code(system, layout, repository, request)
@@ -88,6 +90,7 @@ def build(deploy: Transaction) -> str:
             system, layout, request, code=code.path, tree=code.kept.name, venv=venv.name, assets=assets, lock=lock,
             ran=runs_command,
         )  # fmt: skip
+        check_programs(system, layout, release)
         step.detail = release
     differ = environment.between(deploy.shelf, deploy.before, release)
     if deploy.before and differ:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import events
 from ..run import StepError
 from . import environment
+from .beside import check, check_programs
 from .guard import require
 from .identity import own
 from .layout import Layout
@@ -72,10 +73,12 @@ def build(restart: Transaction) -> str:
             message = "%s went live meanwhile" % (restart.before or "nothing")
             raise StepError(message, hint="If that one shall be restarted: inv restart")
         require(system, layout.root, 0, 100)
+        check(system, layout, request["release"])
         step.detail = restart.guard_memory()
     with run.step("render") as step:
         restart.made = True
         render_again(system, layout, Shelf(system, layout), request, restart.before)
+        check_programs(system, layout, release)
         step.detail = release
     run.emit(events.Noticed(environment.told(environment.between(restart.shelf, restart.before, release))))
     with run.step("sync"):
