@@ -164,7 +164,9 @@ def test_twenty_switches_lose_nothing(bench: Bench, plan: Plan) -> None:
     assert verdict.lost == ()
     assert {kind for kind, (total, _) in verdict.counts.items() if total} >= {*HTTP, "ws_open"}
     assert verdict.stale > 0, "no asset of an earlier version was asked for"
-    assert verdict.ends.get("closed with 1012", 0) >= 20, verdict.ends
+    # an old instance says goodbye to those who stay; none is cut
+    assert set(verdict.ends) <= {"closed with 1012", "open until the end"}, verdict.ends
+    assert verdict.ends["closed with 1012"] >= 5, verdict.ends
 
 
 @pytest.mark.slow

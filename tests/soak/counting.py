@@ -29,6 +29,7 @@ apps:
     requirements: requirements.txt
     health: {{path: /page, window: 0.5, timeout: 30}}
     drain: 8
+    static: {{/static: static}}
     env: {{COLOUR: "0"}}
 hosts:
   web1: {{address: {address}}}

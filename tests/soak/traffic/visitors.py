@@ -19,8 +19,9 @@ from tests.soak.traffic.records import OK, Writer
 
 PAGE, COUNT, SLOW, SOCKET = "/page", "/count", "/slow?seconds=", "/ws"
 ASSET = re.compile(rb'href="(/static/site\.([0-9a-f]{16})\.css)"')
-# seconds until a browser asks for what a page names: at once, and from a page that is open while a deploy goes on
-ASSET_DELAYS = (0.0, 0.1, 1.0, 6.0)
+# seconds until a browser asks for what a page names: at once, and from a page that is open while a deploy goes on;
+# shorter than the time between two switches: the release before is what is kept for such pages
+ASSET_DELAYS = (0.0, 0.1, 1.0, 3.5)
 LARGEST = 60_000  # bytes of a body; nginx writes those above 16 kB to a file first
 CLOSE = ("Connection: close",)
 PAUSE = 0.2  # between attempts to open a connection that is to be kept, and between words on a WebSocket
@@ -223,9 +224,10 @@ class Visitors:
 
     async def _socket(self) -> None:
         while not self._stop.is_set():
-            start, writer = time.monotonic(), None
+            start, writer, stage = time.monotonic(), None, "connect"
             try:
                 reader, writer = await self._connect()
+                stage = "answer"
                 writer.write(http.upgrade(SOCKET, self._plan.host))
                 answer = await asyncio.wait_for(http.read_answer(reader), self._plan.timeout)
                 self._add("ws_open", start, status_is(answer, 101), answer)
@@ -234,7 +236,7 @@ class Visitors:
                 else:
                     await asyncio.sleep(PAUSE)
             except (OSError, EOFError, asyncio.TimeoutError, http.Broken) as error:
-                self._writer.add("ws_open", start, described(error))
+                self._writer.add("ws_open", start, f"{stage}: {described(error)}")
                 await asyncio.sleep(PAUSE)
             finally:
                 if writer:
@@ -247,10 +249,10 @@ class Visitors:
             while not outcome:
                 said += 1
                 writer.write(http.frame(http.TEXT, b"word %d" % said))
-                opcode, payload = await asyncio.wait_for(http.read_frame(reader), self._plan.timeout)
+                opcode, payload = await self._heard(reader, writer)
                 if opcode == http.CLOSE:
                     outcome = f"closed with {int.from_bytes(payload[:2], 'big')}"
-                elif opcode == http.TEXT and payload != b"word %d" % said:
+                elif payload != b"word %d" % said:
                     outcome = "another word came back"
                 elif self._stop.is_set():
                     writer.write(http.frame(http.CLOSE, (1000).to_bytes(2, "big")))
@@ -260,6 +262,14 @@ class Visitors:
         except (OSError, EOFError, asyncio.TimeoutError, http.Broken) as error:
             outcome = f"cut: {described(error)}"
         self._writer.add("ws", start, outcome)
+
+    async def _heard(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[int, bytes]:
+        """The next frame that is meant for the visitor; a ping of the server is answered."""
+        while True:
+            opcode, payload = await asyncio.wait_for(http.read_frame(reader), self._plan.timeout)
+            if opcode != http.PING:
+                return opcode, payload
+            writer.write(http.frame(http.PONG, payload))
 
 
 def status_is(answer: http.Answer, wanted: int) -> str:
