@@ -1,7 +1,13 @@
 """The commands of this repository: those every project gets, and those for working on Hostwright itself."""
 
-from hostwright.tasks import ns
-from hostwright.tasks.development import check, demo, test
+from invoke.collection import Collection
 
-for extra in (check, demo, test):
+from hostwright.tasks import ns
+from hostwright.tasks.development import check, demo, soak, test
+
+for extra in (check, demo):
     ns.add_task(extra)
+tests = Collection("test")
+tests.add_task(test, name="all", default=True)  # `inv test`
+tests.add_task(soak)
+ns.add_collection(tests)

@@ -66,6 +66,32 @@ def test(c: Context, unit: bool = False, select: str | None = None, debug: bool 
 @task(
     auto_shortflags=False,
     help={
+        "switches": "How many deploys and rollbacks (default 200: about 40 minutes).",
+        "minutes": "Begin nothing new after so many; the same command goes on later (exit code 75).",
+        "only": "Comma list: switches, killed, restarts, power, database, control, ...",
+        "anew": "Forget what an earlier run of as many switches has done.",
+        **DEBUG,
+    },
+)
+def soak(
+    c: Context,
+    switches: str = "200",
+    minutes: str = "",
+    only: str = "",
+    anew: bool = False,
+    debug: bool = False,
+) -> None:
+    """Switches, crashes and power cuts under load for a long time; writes docs/measurements/soak.md."""
+    with frame.errors(debug):
+        count = frame.number(switches, "switches", 1, 100_000)
+        limit = ["--minutes", str(frame.number(minutes, "minutes", 1, 100_000))] if minutes else []
+        argv = [f"--switches={count}", f"--only={only}", *limit, *(["--anew"] if anew else [])]
+        frame.end(tool(sys.executable, "-m", "tests.soak", *argv))
+
+
+@task(
+    auto_shortflags=False,
+    help={
         "host": "Use this server, [user@]address[:port], instead of a throw-away one.",
         "identity": frame.HELP["identity"],
         **DEBUG,

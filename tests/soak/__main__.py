@@ -100,7 +100,7 @@ class Soak:
 
 
 def main() -> int:
-    """Go on, and judge when all is done: 0 good, 1 not, 4 there is more to do."""
+    """Go on, and judge when all is done: 0 good, 1 not, 75 there is more to do."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("--switches", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=24 * 60)
@@ -119,7 +119,7 @@ def main() -> int:
         say(
             f"{len(soak.pieces) - len(soak.missing())} of {len(soak.pieces)} pieces are done; run it again to go on"
         )
-        return 4
+        return 75  # EX_TEMPFAIL, sysexits(3head)
     return soak.judge()
 
 
