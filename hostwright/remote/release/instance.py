@@ -102,11 +102,11 @@ class Instances:
         """The instance has the traffic now: take `gently` and `lower` back."""
         self._expend(release, 0)
         self._weigh(release, "")
-        self._system.remove_tree(self._controls(release))
 
     def unsettled(self, release: str) -> bool:
         """Was it started gently, and nobody took that back?"""
-        return self._system.stat(self._controls(release)) is not None
+        setting = self._system.read("%s/50-CPUWeight.conf" % self._controls(release)) or b""
+        return b"CPUWeight=%d" % STARTING in setting
 
     def _controls(self, release: str) -> str:
         return "%s/%s.d" % (CONTROL, self._layout.unit(release))
