@@ -28,7 +28,7 @@ UNIT = re.compile(r"([a-z][a-z0-9-]*)@([a-z0-9][a-z0-9-]*)\.service\Z")
 RUNNING = ("active", "activating", "reloading", "refreshing", "deactivating")
 PROPERTIES = (
     "Id", "Type", "ActiveState", "SubState", "Result", "ExecMainStatus", "ExecMainExitTimestamp", "NRestarts",
-    "MemoryCurrent", "ControlGroup", "ActiveEnterTimestamp",
+    "MemoryCurrent", "ControlGroup", "ActiveEnterTimestamp", "Job",
 )  # fmt: skip
 QUICK, LOOK = 30.0, 0.2
 # systemd ends what does not end itself; this much later we give up on systemd
@@ -61,6 +61,7 @@ class Found:
 
     Attributes:
         job: a timer starts it; it ends by itself.
+        queued: of systemd, the number of the start that waits for something else; or an empty string.
         runs: also: is about to, or has not ended yet.
         stopping: it was asked to end.
     """
@@ -71,7 +72,9 @@ class Found:
         self.unit = unit
         self.shown = shown
         self.job = shown.get("Type") == "oneshot"
-        self.runs = shown.get("ActiveState") in RUNNING
+        job, active = shown.get("Job", ""), shown.get("ActiveState") in RUNNING
+        self.queued = "" if active or job == "0" else job
+        self.runs = active or bool(self.queued)
         self.stopping = shown.get("ActiveState") == "deactivating"
 
 

@@ -101,27 +101,43 @@ class Timers:
         if late:
             for unit in late:
                 self._system.symlink_atomic(self._file(release, unit), "%s/%s" % (RUNTIME_UNITS, unit))
-            self._queue(release, units)
+            waiting = self._queue(release, units)
             self._system.run(("systemctl", "daemon-reload"), timeout=QUICK)
             self._system.run(("systemctl", "restart", *late), timeout=QUICK)
+            if waiting:
+                self._system.run(("systemctl", "start", "--no-block", *waiting), timeout=QUICK)
         return gone
 
     def _file(self, release: str, unit: str) -> str:
         return "%s/units/extra/%s" % (self._layout.release(release), unit)
 
-    def _queue(self, release: str, units: Iterable[Found]) -> None:
-        """A job never runs beside itself: what is still running in another release comes before."""
-        running: dict[str, list[str]] = {}
+    def _queue(self, release: str, units: Iterable[Found]) -> list[str]:
+        """A job never runs beside itself: the one of this release waits for what still runs in another.
+
+        Returns:
+            The jobs of this release that must be started: in another one they were waiting like that.
+        """
+        waiting: list[str] = []
+        running: dict[str, list[str]] = {name: [] for name in self.declared(release)}
         for item in units:
-            if item.job and item.runs and item.release != release:
-                running.setdefault(item.name, []).append(item.unit)
+            if not item.job or item.release == release:
+                continue
+            # or each would wait for the other
+            self._system.remove_tree("%s/%s.d" % (RUNTIME_UNITS, item.unit))
+            if item.queued:
+                self._system.run(("systemctl", "cancel", item.queued), timeout=QUICK, check=False)
+            if item.queued and item.name in running:
+                waiting.append(process_unit(self._layout.app, item.name, release))
+            elif item.runs and item.name in running:
+                running[item.name].append(item.unit)
         for name, before in running.items():
-            unit = process_unit(self._layout.app, name, release)
-            folder = "%s/%s.d" % (RUNTIME_UNITS, unit)
-            if name in self.declared(release) and self._system.stat(folder) is None:
+            folder = "%s/%s.d" % (RUNTIME_UNITS, process_unit(self._layout.app, name, release))
+            self._system.remove_tree(folder)
+            if before:
                 self._system.mkdir(folder)
                 text = "[Unit]\nAfter=%s\n" % " ".join(before)
                 self._system.write_atomic(folder + "/after.conf", text.encode(), mode=0o644)
+        return waiting
 
 
 def job_states(system: System, layout: Layout, units: Iterable[Found]) -> dict[str, dict[str, Any]]:
