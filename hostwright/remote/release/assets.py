@@ -68,7 +68,7 @@ def ensure_assets(
             place = _place(system, folder, url)
             if is_shared(directory, shared):
                 if system.stat(place) is not None:
-                    raise StepError("static: %s is in the code and in a shared directory" % url)
+                    raise StepError("static: %s is in the code and a shared directory too" % url)
                 system.symlink_atomic("%s/%s" % (layout.shared, directory), place)
             else:
                 _copy(system, layout, code, directory, place)
@@ -94,9 +94,10 @@ def _place(system: System, folder: str, url: str) -> str:
     for index, part in enumerate(parts):
         path = "%s/%s" % (path, part)
         found = system.stat(path)
-        if found and found.kind != "directory":
+        if found and found.kind != "directory" and index + 1 < len(parts):
+            what = "a shared directory, a file or a symlink"
             raise StepError(
-                "static: %s is a file or symlink of what /%s serves" % (url, "/".join(parts[:index]))
+                "static: %s cannot be served inside /%s: %s" % (url, "/".join(parts[: index + 1]), what)
             )
         if not found and index + 1 < len(parts):
             system.mkdir(path)
@@ -117,8 +118,13 @@ def _copy(system: System, layout: Layout, code: str, directory: str, place: str)
         )
     if not system.exists(source + "/."):
         raise StepError("static: %s is a file; a directory is served" % directory)
-    if system.stat(place) is None:
+    there = system.stat(place)
+    if there is None:
         system.mkdir(place)
+    elif there.kind != "directory":
+        raise StepError(
+            "static: a file or symlink of what is served already is in the place of %s" % directory
+        )
     argv = ("cp", "--archive", "--link", "--force", "--", source + "/.", place)
     system.run(argv, timeout=TIMEOUT, cancellable=True)
 
@@ -130,7 +136,8 @@ def _leave_out(system: System, folder: str, layout: Layout, say: Line) -> None:
         if not what.startswith("link "):
             continue
         target = os.path.realpath("%s/%s" % (folder, path))
-        if not target.startswith((os.path.realpath(folder) + "/", layout.shared + "/")):
+        inside = target.startswith(os.path.realpath(folder) + "/") and system.exists(target)
+        if not inside and not target.startswith(layout.shared + "/"):
             system.unlink("%s/%s" % (folder, path))
             left.append(path)
     if left:
