@@ -40,15 +40,14 @@ def restarts(bench: Bench, plan: Plan, count: int, pause: float = 1.0) -> Restar
 
 def side_by_side(records: list[Record]) -> list[tuple[str, str]]:
     """Instances of one version where the later one answered before the earlier one was done."""
-    first: dict[str, float] = {}
-    last: dict[str, float] = {}
-    version: dict[str, str] = {}
+    by_instance: dict[str, list[Record]] = {}
     for record in records:
         if record.instance and not record.failed:
-            first[record.instance] = min(record.end, first.get(record.instance, record.end))
-            last[record.instance] = max(record.end, last.get(record.instance, record.end))
-            version[record.instance] = record.version
-    order = sorted(first, key=first.__getitem__)
+            by_instance.setdefault(record.instance, []).append(record)
+    order = sorted(by_instance.values(), key=lambda found: min(record.start for record in found))
     return [
-        (old, new) for old, new in pairwise(order) if version[old] == version[new] and first[new] < last[old]
+        (old[0].instance, new[0].instance)
+        for old, new in pairwise(order)
+        if old[0].version == new[0].version
+        and min(record.end for record in new) < max(record.end for record in old)
     ]
