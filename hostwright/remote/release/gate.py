@@ -7,6 +7,7 @@ import re
 from ..resources.unit import ended
 from ..run import StepError
 from .ask import Reply, ask
+from .guard import full
 from .instance import dead
 from .journal import journal
 from .symptoms import advice
@@ -156,5 +157,6 @@ class Gate:
         tail = journal(self._system, unit, self._since)
         tries = " (%d %s)" % (self._tries, "try" if self._tries == 1 else "tries") if self._tries else ""
         what = advice(self._layout.app, self._health, self._reply, tail)
+        what = full(self._system, self._layout) or what
         hint = ("%s All that it wrote: inv logs --release %s" % (what, self._release)).strip()
         return StepError(why + tries, tail, hint, refused=True)

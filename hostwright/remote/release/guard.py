@@ -68,3 +68,15 @@ def guard(system: System, layout: Layout, tree_size: int, tree_files: int, state
                 "%s is full: %d KiB free" % (path, free // 1024), hint="du -sh %s/* tells by what." % path
             )
     return "%.1f GiB free" % (system.room(layout.root)[0] / (1 << 30))
+
+
+def full(system: System, layout: Layout) -> str:
+    """What to do where an instance that starts, or a command, finds no room at all; an empty string where it does.
+
+    The journal may have had no room for the reason either.
+    """
+    for path in (layout.root, layout.state, "/tmp", "/var/tmp"):  # noqa: S108 - a sandbox's own folders are made there
+        free, inodes = system.room(path)
+        if free < MIB or not inodes:
+            return "There is no space left for %s: df -h and df -i on the server." % path
+    return ""
