@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from hostwright.errors import SourceError
+from hostwright.errors import InventoryError, SourceError
 from hostwright.inventory import App, Host, Inventory, Secret
 from hostwright.recipes.release import (
     Release,
@@ -150,6 +150,7 @@ def rollback(
     """Go back to an earlier release on each host; with `keep_env`, with the variables of what is live."""
     # the same on all hosts, should a release be made of an earlier one and today's variables
     began = stamp(datetime.now(timezone.utc))
+    build_env = _build_env(app)
 
     def request_for(host: Host, transport: Transport) -> dict[str, Any]:
         return request(
@@ -163,8 +164,17 @@ def rollback(
             stamp=began,
             keep_releases=app.keep_releases,
             switch=app.switch,
+            build_env={name: v.reveal() if isinstance(v, Secret) else v for name, v in build_env.items()},
             digest=digest(inventory.project, app.name, to, keep_env),
-            secrets=[],
+            secrets=secrets(build_env),
         )
 
     return Fleet(hosts, logins.connect, output).run(request_for)
+
+
+def _build_env(app: App) -> Values:
+    """For an environment that must be built again. Mostly none must: what is not set here is no reason to stop."""
+    try:
+        return app.resolve_build_env(os.environ)
+    except InventoryError:
+        return {}

@@ -15,6 +15,7 @@ import posixpath
 from .. import events
 from ..run import StepError
 from . import python_version
+from .layout import LOCK
 from .question import PROJECT, Question, missing
 from .requirements import Problem, parse, without
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .record import Shelf
     from .requirements import Requirements
 
-LOCK = "requirements.lock"
 COMPILE = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet")
 EXPORT = ("--no-dev", "--no-emit-project", "--no-header", "--no-annotate", "--quiet")
 # what uv says of a uv.lock that is older than its pyproject.toml

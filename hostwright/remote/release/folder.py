@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .dependencies import LOCK
+from .layout import LOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def write_folder(
         "venv": venv,
         "assets": assets,
         "given": lock.given,
+        "modules": list(request.get("modules", ())),
         "health": _health(request),
         "drain": request["drain"],
         "properties": request["release"]["properties"],

@@ -10,7 +10,7 @@ from .drain import Drain
 from .instance import Instances
 from .layout import KINDS, RUNTIME_UNITS
 from .record import Log, Shelf
-from .tree import Store
+from .tree import Store, used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def heal(system: System, layout: Layout, run: Run) -> None:
     drain = Drain(system, layout)
     current = shelf.current()
     for path in (layout.trees, layout.venvs):
-        Store(system, path).clean(shelf.uses())
+        Store(system, path).clean(used(system, layout.releases))
     system.remove_tree(layout.build)
     last = last_live(log.lines())
     if current and current != last:

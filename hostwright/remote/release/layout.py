@@ -12,6 +12,8 @@ UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
 UV = "/opt/hostwright/uv"
 KINDS = ("socket", "service")
+# the versions of a release's packages, in its folder
+LOCK = "requirements.lock"
 
 
 class Layout:

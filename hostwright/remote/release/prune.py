@@ -6,7 +6,7 @@ from .git import Repository
 from .instance import Instances
 from .processes import Processes
 from .record import Log, Shelf, previous
-from .tree import Store, tree_of
+from .tree import Store, tree_of, used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,11 +85,12 @@ def prune(system: System, layout: Layout, keep: int) -> list[str]:
         torn = "%s/.%s.tmp" % (layout.releases, release)
         system.rename("%s/%s" % (layout.releases, release), torn)
         system.remove_tree(torn)
+    leads = used(system, layout.releases)
     stay = [facts for release, facts in about.items() if release not in gone]
     for path, key in ((layout.trees, "tree"), (layout.venvs, "venv"), (layout.assets, "assets")):
-        store, used = Store(system, path), {facts.get(key) for facts in stay}
+        store, needed = Store(system, path), {*leads, *(facts.get(key) for facts in stay)}
         for name in store.complete():
-            if name not in used:
+            if name not in needed:
                 store.remove(name)
     repository = Repository(system, layout.repository)
     if gone and system.exists(layout.repository):

@@ -23,6 +23,7 @@ import shlex
 
 from ..run import StepError
 from .environment import variables
+from .layout import LOCK
 from .tree import key_of
 
 TYPE_CHECKING = False
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 KEEP = 1000
 # an abbreviated commit shorter than this says too little
 SHORTEST = 4
-# what a release cannot start without
-PARTS = ("release.json", "code", "venv/bin/python", "gunicorn.conf.py", "env")
+# what a release cannot start without; its environment can be built again from the lock
+PARTS = ("release.json", "code", "gunicorn.conf.py", "env")
+PYTHON = "venv/bin/python"
 
 
 class Known:
@@ -252,18 +254,21 @@ class Shelf:
         return target.rpartition("/")[2]
 
     def present(self) -> list[str]:
-        """Releases whose folder, code and environment are there."""
-        return [name for name in self._system.listdir(self._layout.releases) if self.whole(name)]
+        """Releases that can be gone back to: their folder, their code, and their environment or its lock are there."""
+        names = self._system.listdir(self._layout.releases)
+        return [name for name in names if not name.startswith(".") and not self.missing(name)]
 
     def whole(self, release: str) -> bool:
-        """Could this release be started?"""
-        return not release.startswith(".") and not self.missing(release)
+        """Could this release be started as it is?"""
+        return not release.startswith(".") and not self.missing(release) and self._has(release, PYTHON)
 
     def missing(self, release: str) -> str:
-        """What a release lacks to be started, or an empty string."""
-        folder = "%s/%s" % (self._layout.releases, release)
-        lacks = (part for part in PARTS if not self._system.exists("%s/%s" % (folder, part)))
-        return next(lacks, "")
+        """What a release lacks to be started and cannot get back, or an empty string."""
+        parts = PARTS if self._has(release, LOCK) else (*PARTS, PYTHON)
+        return next((part for part in parts if not self._has(release, part)), "")
+
+    def _has(self, release: str, part: str) -> bool:
+        return self._system.exists("%s/%s/%s" % (self._layout.releases, release, part))
 
     def damaged(self) -> dict[str, str]:
         """Releases that are there and not whole -> what they lack."""
@@ -292,16 +297,6 @@ class Shelf:
         folder = "%s/%s" % (self._layout.releases, release)
         targets = [self._system.readlink("%s/%s" % (folder, name)) or "" for name in ("code", "venv")]
         return ["/".join(key_of(part) for part in target.split("/")) for target in targets]
-
-    def uses(self) -> set[str]:
-        """The folders of trees and environments that releases on disk lead to, whether they are there or not."""
-        found = set()
-        for release in self._system.listdir(self._layout.releases):
-            for name in ("code", "venv"):
-                path = "%s/%s/%s" % (self._layout.releases, release, name)
-                # ../../venvs/KEY, ../../trees/KEY/directory
-                found.update((self._system.readlink(path) or "").split("/")[3:4])
-        return found
 
     def _units(self, folder: str) -> list[str]:
         found = ["units/" + name for name in self._system.listdir(folder + "/units") if name != "extra"]

@@ -9,6 +9,7 @@ from .beside import check, check_programs
 from .guard import require
 from .identity import own
 from .layout import Layout
+from .mend import mended
 from .record import Shelf
 from .source import check_provisioned, current
 from .thin import render_again
@@ -57,7 +58,7 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
     Args:
         request: as for `prepare`, with what `write_folder` and the Transaction need.
     """
-    return Transaction(own(request, system), system, run, "restart").carry_out(build)
+    return Transaction(own(request, system), system, run, "restart").carry_out(lambda it: mended(it, build(it)))
 
 
 def build(restart: Transaction) -> str:

@@ -1,4 +1,7 @@
-"""`inv rollback` on the server: an earlier release, with everything it had, goes live again. Nothing is built."""
+"""`inv rollback` on the server: an earlier release, with everything it had, goes live again.
+
+Nothing is built, but for what was damaged since.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from .. import events
 from ..run import StepError
 from . import environment
 from .identity import free
+from .mend import mended
 from .record import choose, ran_since
 from .restart import FIRST, NOTHING
 from .thin import copy
@@ -27,10 +31,11 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
 
     Args:
         request: `app`, `to` (an id, the beginning of one, or of a commit; empty: the previous release),
-            `keep_releases`, `keep_env` (today's variables instead of those that the release had), `stamp` (the
-            time in the id of the release that this makes).
+            `keep_releases`, `build_env` (for an environment that must be built again), `keep_env` (today's
+            variables instead of those that the release had), `stamp` (the time in the id of the release that this
+            makes).
     """
-    return Transaction(request, system, run, "rollback").carry_out(select)
+    return Transaction(request, system, run, "rollback").carry_out(lambda it: mended(it, select(it)))
 
 
 def select(rollback: Transaction) -> str:

@@ -6,8 +6,9 @@ import json
 import posixpath
 
 from ..run import StepError
-from .dependencies import LOCK, Lock
+from .dependencies import Lock
 from .folder import write_folder
+from .layout import LOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

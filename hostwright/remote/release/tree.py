@@ -34,6 +34,19 @@ def tree_of(name: str) -> str:
     return name.partition("-")[0]
 
 
+def used(system: System, releases: str) -> set[str]:
+    """The folders of trees and environments that releases lead to, whether they are there or not.
+
+    Args:
+        releases: the folder of all releases.
+    """
+    paths = [
+        "%s/%s/%s" % (releases, name, link) for name in system.listdir(releases) for link in ("code", "venv")
+    ]
+    # ../../venvs/KEY, ../../trees/KEY/directory
+    return {key for path in paths for key in (system.readlink(path) or "").split("/")[3:4]}
+
+
 class Kept:
     """A folder of a store that a release may use.
 
@@ -52,10 +65,15 @@ class Kept:
         """For people: where it comes from; `built` when it was simply not there."""
         if self.reused or not self.damage:
             return "reused" if self.reused else built
-        count, names = len(self.damage), ", ".join(self.damage[:NAMED])
-        more = ", ..." if count > NAMED else ""
-        what = "file was" if count == 1 else "files were"
-        return "rebuilt, %d %s missing or changed: %s%s" % (count, what, names, more)
+        return "rebuilt, %s" % told(self.damage)
+
+
+def told(damage: Sequence[str]) -> str:
+    """Damage in a few words, for people."""
+    count, names = len(damage), ", ".join(damage[:NAMED])
+    more = ", ..." if count > NAMED else ""
+    what = "file was" if count == 1 else "files were"
+    return "%d %s missing or changed: %s%s" % (count, what, names, more)
 
 
 class Store:
@@ -112,6 +130,10 @@ class Store:
             return []
         wanted = manifest.load(raw)
         return [manifest.UNREADABLE] if wanted is None else manifest.differing(wanted, found)
+
+    def listed(self, name: str) -> Mapping[str, str]:
+        """What a folder was made of, as far as its mark tells: see System.walk."""
+        return manifest.load(self._system.read(self.folder(name) + ".ok") or b"") or {}
 
     def begin(self, name: str) -> str:
         """An empty folder to build in."""
@@ -192,16 +214,21 @@ def ensure_tree(
     Raises:
         CommandFailed, OSError, RunCancelled
     """
-    key, wanted = tree_key(tree), dict(links or {})
-    if wanted:
-        key += "-" + digest.sha256(json.dumps(sorted(wanted)).encode())[:16]
+    wanted = dict(links or {})
 
     def make(folder: str) -> None:
         repository.export(tree, folder)
         shared.link(system, folder, wanted)
         compile_code(system, folder)
 
-    return _ensure(store, key, make)
+    return _ensure(store, linked_key(tree, wanted), make)
+
+
+def linked_key(tree: str, links: Mapping[str, str]) -> str:
+    """The name of a git tree's files with symlinks in them, and their bytecode."""
+    if not links:
+        return tree_key(tree)
+    return "%s-%s" % (tree_key(tree), digest.sha256(json.dumps(sorted(links)).encode())[:16])
 
 
 def ensure_source(repository: Repository, store: Store, tree: str) -> Kept:

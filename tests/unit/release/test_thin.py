@@ -93,6 +93,7 @@ def test_another_release_went_live_meanwhile() -> None:
 def test_a_damaged_release_is_not_restarted() -> None:
     system = server()
     system.remove_tree(f"{ROOT}/venvs/v1")
+    system.unlink(f"{ROOT}/releases/r2/requirements.lock")
     with pytest.raises(StepError) as error:
         restart(system, request(system))
     assert error.value.message == "r2 is damaged: its venv/bin/python is missing"
