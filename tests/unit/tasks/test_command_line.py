@@ -87,6 +87,8 @@ WRONG = [
     (("--dry", "deploy"), 2, "--dry works with provision (it means --check)"),
     (("deploy", "--app", "hallo"), 2, 'no app is called "hallo". Did you mean "hello"?'),
     (("logs", "--lines", "x"), 2, '--lines: expected an integer from 0 to 100000, got "x"'),
+    (("prune", "--keep", "0"), 2, '--keep: expected an integer from 1 to 1000, got "0"'),
+    (("--dry", "restart"), 2, "--dry works with provision (it means --check)"),
     (("run", 'a "b'), 2, "the command does not split into words: No closing quotation"),
     (("run", "--host", "web1", "-x"), 2, "usage: inv run"),
     (("status", "--inventory", "other.yaml"), 2, "other.yaml does not exist"),
