@@ -82,11 +82,41 @@ def status_table(answers: Answers, errors: Errors, environ: Mapping[str, str]) -
     ]  # fmt: skip
     lines = [table(columns, rows, Look.of(sys.stdout, environ))]
     several = len(answers) > 1
+    lines += beside_table(answers, Look.of(sys.stdout, environ))
     for host, data in answers.items():
         for app in data["apps"].values():
             if app["disk"]["parts"]:
                 lines.append((f"{host}  " if several else "") + disk_line(app["disk"]))
     return "\n".join(lines)
+
+
+def beside_table(answers: Answers, look: Look) -> list[str]:
+    """One row a process or timer, in one table; none when no app has any."""
+    rows: list[tuple[object, ...]] = []
+    for host, data in answers.items():
+        for app, about in data["apps"].items():
+            for name, process in about.get("processes", {}).items():
+                size = process["memory_bytes"]
+                state = "running" if process["running"] else process["state"]
+                memory = f"{mib(size)} MiB" if size is not None else "-"
+                rows.append((host, app, name, state, ago(process["since"]), process["restarts"], memory, "-"))
+            for name, timer in about.get("timers", {}).items():
+                state = "waiting" if timer["active"] else "off"
+                state = "running" if timer["result"] == "running" else state
+                rows.append((host, app, name, state, ago(timer["last"]), "-", "-", next_run(timer)))
+    columns: list[Column | str] = [
+        "host", "app", "beside", "state", "since", Column("restarts", right=True), Column("mem", right=True), "timer",
+    ]  # fmt: skip
+    return ["", table(columns, rows, look), ""] if rows else []
+
+
+def next_run(timer: Mapping[str, Any]) -> str:
+    """When a job runs next, and how it ended last."""
+    result = {"": "", "running": "", "success": "last: done"}.get(timer["result"], f"last: {timer['result']}")
+    if timer["result"] == "exit-code":
+        result = f"last: exit code {timer['status']}"
+    following = f"in {ago_seconds(timer['next'] - time.time())}" if timer["next"] else ""
+    return ", ".join(word for word in (following, result) if word) or "-"
 
 
 def about_app(name: str, app: Mapping[str, Any]) -> tuple[object, ...]:
@@ -108,6 +138,9 @@ def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
         found.append("nothing deployed")
     elif app and not app["health"]["ok"]:
         found.append(f"not healthy: {app['health']['problem'] or app['health']['status']}")
+    silent = [name for name, process in app.get("processes", {}).items() if not process["running"]]
+    if silent:
+        found.append(f"not running: {', '.join(silent)}")
     if app.get("restarts"):
         found.append(f"{app['restarts']} restarts")
     others = {unit for unit in app.get("units", {}) if app["release"]["id"] not in unit}

@@ -78,6 +78,7 @@ def status(
         since='As journalctl takes it: "10 min ago", "2026-11-21 14:00".',
         grep="Only lines that match this regular expression.",
         release="Of this one instead of the live one: an id or a commit, or the begin of one.",
+        process="Of this process, or this timer's job, instead of the web server; through all releases.",
     ),
 )  # fmt: skip
 def logs(
@@ -89,6 +90,7 @@ def logs(
     since: str = "",
     grep: str = "",
     release: str = "",
+    process: str = "",
     inventory: str | None = None,
     identity: str | None = None,
     json: bool = False,
@@ -102,7 +104,7 @@ def logs(
         whole = since or (release and not follow)
         count = number(lines or ("0" if whole else "100"), "lines", 0, 100_000)
         wanted = {"follow": follow, "lines": count, "since": since, "grep": grep, "release": release}
-        _, report = ask(session, hosts, "logs", app=chosen.name, **wanted)
+        _, report = ask(session, hosts, "logs", app=chosen.name, process=process, **wanted)
         end(report.exit_code)
 
 

@@ -28,19 +28,24 @@ def arguments(layout: Layout, request: Mapping[str, Any], current: str) -> tuple
 
     Args:
         request: `lines`, `follow`, `since` and `until` (systemd.time(7)), `grep` (a regular expression),
-            `all` (of every release, not only the live one), `release` (an id), `format`.
+            `all` (of every release, not only the live one), `release` (an id), `format`, `process` (what runs
+            beside the web server, or a timer's job; through all releases if none is named).
         current: the live release.
 
     Raises:
         StepError: there is nothing to show, or an unknown format.
     """
     release = str(request.get("release") or current)
+    process = str(request.get("process") or "")
     if not release and not request.get("all"):
         raise StepError("nothing was deployed yet", hint="inv deploy makes the first release.")
     shape = str(request.get("format") or FORMATS[0])
     if shape not in FORMATS:
         raise StepError("unknown format %r; there are %s" % (shape, ", ".join(FORMATS)))
     unit = "%s@*" % layout.app if request.get("all") else "%s@%s.*" % (layout.app, release)
+    if process:
+        # through all releases, if none is named: the job of last night, the worker before the last deploy
+        unit = "%s.%s@%s.service" % (layout.app, process, request.get("release") or "*")
     argv = ["journalctl", "--unit=" + unit, "--no-pager", "--quiet", "--no-hostname", "--output=" + shape]
     count, follow = int(request.get("lines") or 0), bool(request.get("follow"))
     if request.get("since") and count:
@@ -62,7 +67,10 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     layout = Layout(request["app"])
     if request.get("release"):
         request = {**request, "release": named(Log(system, layout).known(), str(request["release"]))}
-    argv = arguments(layout, request, Shelf(system, layout).current())
+    shelf = Shelf(system, layout)
+    if request.get("process"):
+        _check_name(shelf, request)
+    argv = arguments(layout, request, shelf.current())
     listener = Listener(conversation)
     system.cancelled = listener.cancelled
     follow = bool(request.get("follow"))
@@ -87,3 +95,14 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
             "journalctl: " + tail[-1], tail[:-1], "Times are written as in systemd.time(7): -2h, yesterday."
         )
     return events.RunFinished("done", 0.0)
+
+
+def _check_name(shelf: Shelf, request: Mapping[str, Any]) -> None:
+    """Does any release have a process or a timer of that name?"""
+    names: set[str] = set()
+    for release in shelf.present():
+        about = shelf.about(release)
+        names.update(about.get("processes") or {}, about.get("timers") or {})
+    if request["process"] not in names:
+        there = "There are: %s" % ", ".join(sorted(names)) if names else "The app has none."
+        raise StepError("%s has no process or timer %r" % (request["app"], request["process"]), hint=there)

@@ -8,7 +8,9 @@ from .ask import ask
 from .instance import Instances, dead
 from .layout import Layout
 from .memory import meminfo, proportional
+from .processes import Processes
 from .record import Log, Shelf
+from .timers import job_states, moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def app_status(system: System, layout: Layout) -> dict[str, Any]:
     Returns:
         provisioned; release: id, commit, subject, since (Unix seconds), by; health: status, ms, expect, ok,
         problem; units: state of the live instance and of others that still run; memory_bytes, connections,
-        restarts. Without a release only the first ones.
+        restarts; processes: running, state, since, restarts, memory_bytes by name; timers: active, next and last
+        (Unix seconds), result (success, running, exit-code, timeout ...; empty: not known) and status (exit code)
+        by name. Without a release only the first ones.
     """
     shelf, instances = Shelf(system, layout), Instances(system, layout)
     current = shelf.current()
@@ -62,7 +66,29 @@ def app_status(system: System, layout: Layout) -> dict[str, Any]:
     found["restarts"] = int(shown.get("NRestarts") or 0)
     found["memory_bytes"] = _memory(system, shown)
     found["connections"] = instances.connections(current)
+    _add_beside(found, system, layout, current)
     return found
+
+
+def _add_beside(found: dict[str, Any], system: System, layout: Layout, current: str) -> None:
+    """The live release's processes and timers; what still runs of others is in `units`."""
+    processes = Processes(system, layout)
+    beside = processes.found()
+    mine = {item.name: item for item in beside if item.release == current}
+    found["processes"] = {}
+    for name in processes.declared(current):
+        shown = mine[name].shown if name in mine else {}
+        found["processes"][name] = {
+            "running": shown.get("ActiveState") == "active",
+            "state": shown.get("ActiveState") or "inactive",
+            "since": moment(shown.get("ActiveEnterTimestamp", "")),
+            "restarts": int(shown.get("NRestarts") or 0),
+            "memory_bytes": _memory(system, shown),
+        }
+    found["timers"] = job_states(system, layout, beside)
+    for item in beside:
+        if item.release != current and item.runs:
+            found["units"][item.unit] = item.shown["ActiveState"]
 
 
 def _health(layout: Layout, release: str, about: Mapping[str, Any]) -> dict[str, Any]:
