@@ -458,5 +458,5 @@ def test_a_new_shared_directory_needs_no_provision(gallery: Project, sandbox: Sa
         "/srv/gallery/shared/thumbs/small"
     )
     gallery.inv("run", "touch thumbs/small/x")
-    assert re.search(r" 0 failed", gallery.inv("provision").out)
+    # which would have made the same
     assert "0 changed" in gallery.inv("provision").out

@@ -14,6 +14,7 @@ import shlex
 
 from .. import digest
 from ..run import StepError
+from ..system import TAIL
 from . import guard, shared
 from .command import locate
 from .tree import Kept, compile_code, tree_key
@@ -136,7 +137,7 @@ class BuildCommand:
             written = " ".join(shlex.quote(word) for word in self._argv)
             raise StepError(
                 "the build command failed: %s (exit code %d)" % (written, result.exit_code),
-                result.tail(),
+                tuple((result.out + result.err).splitlines()[-TAIL:]),
                 "It runs on a copy of the code, as a user of its own, before the release is live: it can write "
                 "there and in /tmp alone. The app's `env` is set, and `build_env`.",
             )

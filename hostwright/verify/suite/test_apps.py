@@ -15,14 +15,21 @@ def test_code_cannot_be_written_by_the_app(host, app):
     folder = host.file(f"/srv/{app.name}")
     assert folder.is_directory
     assert folder.user == "root"
+    # but for the directories that outlive releases, which are there to be written
     writable = host.check_output(
-        "find %s -xdev ! -type l ( -user %s -o -perm -o=w ) -not -path '*/.cache/*' -print -quit".replace(
-            "( ", "\\( "
-        ).replace(" )", " \\)"),
+        "find %s -xdev -path %s -prune -o ! -type l \\( -user %s -o -perm -o=w \\) -not -path '*/.cache/*' "
+        "-print -quit",
         f"/srv/{app.name}",
+        f"/srv/{app.name}/shared",
         app.name,
     )
     assert writable == ""
+
+
+def test_shared_directories_are_for_the_app_and_nginx(host, app):
+    for name in app.shared:
+        folder = host.file(f"/srv/{app.name}/shared/{name}")
+        assert (folder.user, folder.group, folder.mode) == (app.name, "www-data", 0o2750)
 
 
 def test_state_folder_belongs_to_the_app(host, app):
