@@ -1,40 +1,28 @@
 """`inv demo`, `inv test`, `inv check`: for this repository; a project of yours does not get them."""
 
+# ruff: noqa: PT028 - `test` is a task
+
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 from invoke.context import Context
 from invoke.tasks import task
 
 from hostwright.tasks import frame
 from hostwright.tasks.sandbox import root, say
+from hostwright.tasks.suite import MACHINE, UNIT, Suite, tool
 
 DEBUG = {"debug": frame.HELP["debug"]}
-CHECKS = (
-    ("ruff", "check"),
-    ("ruff", "format", "--check"),
-    ("mypy",),
-    ("lint-imports", "--no-logo"),
-)
-
-
-def tool(*argv: str) -> int:
-    """Run a tool of the environment in the repository; its output goes to the terminal."""
-    sys.stdout.flush()
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    return subprocess.run(argv, cwd=root(), env=env, stdin=subprocess.DEVNULL, check=False).returncode
 
 
 @task(auto_shortflags=False, help=DEBUG)
 def check(c: Context, debug: bool = False) -> None:
     """Lint, format, types and import contracts."""
     with frame.errors(debug):
-        failed = [argv[0] for argv in CHECKS if tool(*argv)]
-        frame.end(1 if failed else 0)
+        suite = Suite(root())
+        suite.check()
+        frame.end(0 if suite.ok else 1)
 
 
 @task(
@@ -42,13 +30,22 @@ def check(c: Context, debug: bool = False) -> None:
     help={
         "unit": "Only the tests that need no server.",
         "select": "Only tests whose name matches (pytest -k).",
+        "exitfirst": "Stop after the first failure.",
         **DEBUG,
     },
 )
-def test(c: Context, unit: bool = False, select: str | None = None, debug: bool = False) -> None:  # noqa: PT028
+def test(
+    c: Context,
+    unit: bool = False,
+    select: str | None = None,
+    exitfirst: bool = False,
+    debug: bool = False,
+) -> None:
     """The whole test suite: checks, unit tests, and machine tests on throw-away servers."""
     with frame.errors(debug):
-        failed = not unit and not select and sum(tool(*argv) != 0 for argv in CHECKS) > 0
+        suite = Suite(root())
+        if not unit and not select:
+            suite.check()
         if not unit:
             from hostwright.errors import SandboxUnavailable
             from hostwright.sandbox import ensure
@@ -57,10 +54,8 @@ def test(c: Context, unit: bool = False, select: str | None = None, debug: bool 
                 ensure(say)
             except SandboxUnavailable as error:
                 say(f"{error}\nThe machine tests are skipped.")
-        places = ["tests/unit", "app/tests"] if unit else ["tests/unit", "app/tests", "tests/machine"]
-        select_argv = ["-k", select] if select else []
-        code = tool(sys.executable, "-m", "pytest", *places, *select_argv)
-        frame.end(1 if failed or code else 0)
+        suite.run(UNIT if unit else UNIT + MACHINE, select=select or "", exitfirst=exitfirst)
+        frame.end(suite.summary())
 
 
 @task(
@@ -86,7 +81,7 @@ def soak(
         count = frame.number(switches, "switches", 1, 100_000)
         limit = ["--minutes", str(frame.number(minutes, "minutes", 1, 100_000))] if minutes else []
         argv = [f"--switches={count}", f"--only={only}", *limit, *(["--anew"] if anew else [])]
-        frame.end(tool(sys.executable, "-m", "tests.soak", *argv))
+        frame.end(tool(root(), sys.executable, "-m", "tests.soak", *argv))
 
 
 @task(

@@ -20,10 +20,14 @@ REPOSITORY = Path(__file__).parents[2]
 FreshServer = Callable[..., Server]
 
 
+@pytest.hookimpl(trylast=True)  # what is not selected is gone by then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them; files with slow tests go first, or one process waits for the other at the end."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("machine")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

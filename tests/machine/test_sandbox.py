@@ -281,6 +281,7 @@ def test_a_disk_works_where_no_overlay_can_lie(sandbox: Sandbox, tmp_path: Path)
         run("umount", str(tmp_path / "merged"))
 
 
+@pytest.mark.alone
 def test_a_delayed_path_takes_its_round_trip_time(fresh_server: FreshServer) -> None:
     server = fresh_server("far")
 

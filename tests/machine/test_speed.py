@@ -7,11 +7,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from hostwright.sandbox.delay import delayed_path
 
 from .conftest import FreshServer
 from .project import Project
 
+pytestmark = pytest.mark.alone
 ROUNDS = 5
 
 

@@ -551,6 +551,7 @@ TIMING = """
 """
 
 
+@pytest.mark.alone
 def test_logging_in_takes_few_round_trips(server: Server) -> None:
     """paramiko as it comes takes 10, OpenSSH 12."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
