@@ -31,7 +31,7 @@ def heal(system: System, layout: Layout, run: Run) -> None:
     shelf, log, instances = Shelf(system, layout), Log(system, layout), Instances(system, layout)
     drain = Drain(system, layout)
     current = shelf.current()
-    for path in (layout.trees, layout.venvs):
+    for path in (layout.trees, layout.venvs, layout.assets):
         Store(system, path).clean(used(system, layout.releases))
     system.remove_tree(layout.build)
     last = last_live(log.lines())

@@ -20,6 +20,8 @@ COMPILE = ("-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash")
 COMPILE_TIMEOUT = 600.0
 # a folder that was built again beside a damaged one
 AGAIN = re.compile(r"-r[0-9]+\Z")
+# what leads there from a release
+LINKS = ("code", "venv", "public")
 # how many of the damaged files are named
 NAMED = 3
 
@@ -35,14 +37,12 @@ def tree_of(name: str) -> str:
 
 
 def used(system: System, releases: str) -> set[str]:
-    """The folders of trees and environments that releases lead to, whether they are there or not.
+    """The folders of trees, environments and assets that releases lead to, whether they are there or not.
 
     Args:
         releases: the folder of all releases.
     """
-    paths = [
-        "%s/%s/%s" % (releases, name, link) for name in system.listdir(releases) for link in ("code", "venv")
-    ]
+    paths = ["%s/%s/%s" % (releases, name, link) for name in system.listdir(releases) for link in LINKS]
     # ../../venvs/KEY, ../../trees/KEY/directory
     return {key for path in paths for key in (system.readlink(path) or "").split("/")[3:4]}
 

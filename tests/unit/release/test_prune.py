@@ -91,3 +91,22 @@ def test_code_and_environments_without_a_release_go_too() -> None:
     assert system.listdir(f"{root}/releases") == [".r0.tmp", "r2", "r3"]
     assert system.listdir(f"{root}/trees") == ["t2", "t2.ok", "t3", "t3.ok"]
     assert system.listdir(f"{root}/venvs") == ["v2", "v2.ok"]
+
+
+def test_what_the_release_before_served_stays_with_it() -> None:
+    """Pages of what `previous` names are open in browsers, though it is far back in the log."""
+    root = "/srv/hello"
+    files: dict[str, object] = {
+        f"{root}/releases.jsonl": b"\n".join(story("r1:1", "r2:2", "r3:3", "r4:4")).decode() + "\n",
+        f"{root}/current": {"link": "releases/r4"},
+        f"{root}/previous": {"link": "releases/r1"},
+    }
+    for number in (1, 2, 3, 4):
+        about = {"tree": f"t{number}", "venv": "v", "assets": f"a{number}"}
+        files |= {f"{root}/releases/r{number}/release.json": json.dumps(about)}
+        files |= {f"{root}/assets/a{number}/static/x": "", f"{root}/assets/a{number}.ok": ""}
+    commands = {"systemctl list-units ...": ""}
+    system = FakeSystem(files=files, commands=commands)
+    assert prune(system, Layout("hello"), 1) == ["r2"]
+    assert system.listdir(f"{root}/releases") == ["r1", "r3", "r4"]
+    assert system.listdir(f"{root}/assets") == ["a1", "a1.ok", "a3", "a3.ok", "a4", "a4.ok"]
