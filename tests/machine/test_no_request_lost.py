@@ -153,7 +153,7 @@ def test_the_visitors_see_what_a_restart_in_place_costs(bench: Bench, plan: Plan
 
 @pytest.mark.slow
 def test_twenty_switches_lose_nothing(bench: Bench, plan: Plan) -> None:
-    done = switches(bench, plan, 20, pause=1.5)
+    done = switches(bench, plan, 20, every=5)
     verdict = done.verdict
     quiet, switching = latency(done.quiet), latency(done.switching)
     ratio = switching.p99 / quiet.p99

@@ -22,6 +22,7 @@ from tests.soak.schedule import merged, schedule
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "measurements" / "soak.md"
 NAME = "soak"
+NICE = 10  # of the controller
 
 
 def say(line: str) -> None:
@@ -59,6 +60,7 @@ class Soak:
         server = box.up(NAME, suite=machine_release()[1], ephemeral=True, say=say)[0]
         try:
             bench = Bench.make(box, server, work, say)
+            bench.shop.nice = NICE
             plan = bench.measure()
             begins = self._begins()
             (self.folder / "begins.json").write_text(json.dumps([*begins, surroundings(bench, ROOT)]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 
@@ -24,7 +23,6 @@ class Evidence:
         answers: how many answers of each status nginx gave.
         retried: lines of the access log where nginx asked more than one upstream.
         counted: how often the app was given each id, since the server was made.
-        clock: seconds to add to times of the visitors (CLOCK_MONOTONIC) to get Unix time.
     """
 
     errors: tuple[str, ...]
@@ -71,12 +69,8 @@ class Witness:
         return Evidence(serious, answers, tuple(retried), Counter(text.splitlines()))
 
     def instances(self) -> list[str]:
-        """The app's service instances that run, with their state."""
-        argv = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{APP}@*.service")
+        """The app's service instances that run, or end."""
+        argv = ("systemctl", "list-units", "--plain", "--no-legend", "--full", f"{APP}@*.service")
         done = self._sandbox.exec(self._server.name, argv)
-        return [" ".join(line.split()[:4]) for line in str(done.stdout).splitlines()]
-
-
-def as_json(evidence: Evidence) -> str:
-    """For a look at it; without the ids."""
-    return json.dumps({"errors": evidence.errors, "answers": evidence.answers, "retried": evidence.retried})
+        rows = [line.split() for line in str(done.stdout).splitlines()]
+        return [row[0] for row in rows if len(row) > 3 and row[2] not in ("failed", "inactive")]

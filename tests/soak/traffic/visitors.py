@@ -21,7 +21,7 @@ PAGE, COUNT, SLOW, SOCKET = "/page", "/count", "/slow?seconds=", "/ws"
 ASSET = re.compile(rb'href="(/static/site\.([0-9a-f]{16})\.css)"')
 # seconds until a browser asks for what a page names: at once, and from a page that is open while a deploy goes on;
 # shorter than the time between two switches: the release before is what is kept for such pages
-ASSET_DELAYS = (0.0, 0.1, 1.0, 3.5)
+ASSET_DELAYS = (0.0, 0.1, 1.0, 2.5)
 LARGEST = 60_000  # bytes of a body; nginx writes those above 16 kB to a file first
 CLOSE = ("Connection: close",)
 PAUSE = 0.2  # between attempts to open a connection that is to be kept, and between words on a WebSocket
