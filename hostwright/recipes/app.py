@@ -11,6 +11,7 @@ from hostwright.recipes.sandbox import sandbox
 from hostwright.remote.release import shared
 from hostwright.remote.release.layout import UNITS, Layout
 from hostwright.remote.resources.base import Resource
+from hostwright.remote.resources.calendar import Calendar
 from hostwright.remote.resources.directory import Directory
 from hostwright.remote.resources.file import File
 from hostwright.remote.resources.group import Group
@@ -54,6 +55,9 @@ def app_resources(app: App, host: Host, render: Render) -> list[Resource]:
         for path, template in units.items()
     ]
     resources.append(Unit(name=f"{name}.service", enabled=True, app=name))
+    if app.timers:
+        when = {timer: about.calendar for timer, about in app.timers.items()}
+        resources.append(Calendar(name=name, timers=when, app=name))
     if app.is_git_url and SSH_URL.match(app.source) and not app.forward_agent:
         resources.append(SshKey(name=layout.deploy_key, comment=f"deploy {name} on {host.name}", app=name))
     return resources

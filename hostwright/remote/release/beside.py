@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from ..resources.base import Failed
+from ..resources.calendar import check_calendars
 from ..run import StepError
 from . import command
 from .instance import Instances
 from .layout import UNITS
 from .processes import Processes, Watch
 from .record import Shelf
-from .timers import Timers, check_calendars
+from .timers import Timers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +42,12 @@ def check(system: System, layout: Layout, release: Mapping[str, Any]) -> None:
         raise StepError(
             "this server was provisioned before it could run processes and timers", hint="inv provision first"
         )
-    check_calendars(system, release.get("timers") or {})
+    timers = {name: timer["calendar"] for name, timer in (release.get("timers") or {}).items()}
+    if timers:
+        try:
+            check_calendars(system, timers)
+        except Failed as error:
+            raise StepError(error.message, error.tail, error.hint) from error
 
 
 def check_programs(system: System, layout: Layout, release: str) -> None:

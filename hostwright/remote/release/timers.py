@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..run import StepError
 from .layout import RUNTIME_UNITS
 from .processes import process_unit, show
 from .record import Shelf
@@ -23,26 +22,6 @@ STAMPS = "/var/lib/systemd/timers/stamp-%s"
 def timer_unit(app: str, name: str) -> str:
     """The timer of a job: the same in all releases."""
     return "%s.%s.timer" % (app, name)
-
-
-def check_calendars(system: System, timers: Mapping[str, Mapping[str, Any]]) -> None:
-    """Does systemd understand when these run?
-
-    Args:
-        timers: name -> `calendar`.
-
-    Raises:
-        StepError: it does not, in its own words.
-    """
-    for name, timer in timers.items():
-        argv = ("systemd-analyze", "calendar", "--", timer["calendar"])
-        result = system.run(argv, timeout=QUICK, check=False, read_only=True)
-        if not result.ok:
-            raise StepError(
-                "timers.%s.calendar: systemd does not understand %r" % (name, timer["calendar"]),
-                result.tail(),
-                'How times are written: man systemd.time, "Calendar Events"; e.g. "*-*-* 03:00" or "hourly".',
-            )
 
 
 class Timers:

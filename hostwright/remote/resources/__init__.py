@@ -26,6 +26,7 @@ KINDS = {
     "unit": ("unit", "Unit"),
     "git_checkout": ("git_checkout", "GitCheckout"),
     "virtual_environment": ("virtual_environment", "VirtualEnvironment"),
+    "calendar": ("calendar", "Calendar"),
     "command": ("command", "Command"),
     "timezone": ("timezone", "Timezone"),
     "locale": ("locale", "Locale"),
