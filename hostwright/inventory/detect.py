@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from hostwright.inventory.django import Django, django
 from hostwright.inventory.fields import MODULE
 from hostwright.inventory.scan import Source, scan
 
@@ -39,6 +40,7 @@ class Detected:
         directory: the import root, within the repository.
         health_path: a route that looks made for it, else "/".
         notes: what the user should know, in sentences.
+        django: what its settings say; of other frameworks nothing.
     """
 
     framework: str
@@ -48,6 +50,7 @@ class Detected:
     directory: str
     health_path: str
     notes: tuple[str, ...] = ()
+    django: Django = field(default_factory=Django)
 
 
 def detect(directory: Path) -> Detected:
@@ -57,14 +60,17 @@ def detect(directory: Path) -> Detected:
     found = min(usable, key=_rank, default=None)
     requirements, notes = _requirements(directory, found[0].path if found else None)
     framework = found[2] if found else _framework_by_requirements(directory, requirements)
+    root = str(_import_path(directory, found[0])[0]) if found else "."
+    settings = django(directory, root, sources) if framework == "django" and found else Django()
     return Detected(
         framework=framework,
         module=_served(directory, found) if found else None,
         interface="wsgi" if framework in WSGI else "asgi",
         requirements=requirements,
-        directory=str(_import_path(directory, found[0])[0]) if found else ".",
+        directory=root,
         health_path=_health_path(sources),
-        notes=tuple(notes),
+        notes=(*notes, *settings.notes),
+        django=settings,
     )
 
 

@@ -29,7 +29,7 @@ apps:
 {serving}
     domains: []                  # e.g. [www.example.com]; none: it answers to every name and the address
 {health}
-    # release_command: {release_command}
+{building}
     env:
       # LOG_LEVEL: info
       # SECRET_KEY: {{from_env: SECRET_KEY}}     # taken from this machine's environment
@@ -53,9 +53,7 @@ def render_inventory(detected: Detected, name: str) -> str:
         name=app_name(name),
         serving="\n".join(_serving(detected)),
         health=_health(detected.health_path),
-        release_command="python manage.py migrate"
-        if detected.framework == "django"
-        else "alembic upgrade head",
+        building="\n".join(_building(detected)),
     )
     notes = "".join(f"# Note: {note}\n" for note in detected.notes)
     first, _, rest = text.partition("\n\n")
@@ -79,6 +77,22 @@ def _serving(detected: Detected) -> list[str]:
             "guess" if requirements else "NOT FOUND",
         ),
     ]
+
+
+def _building(detected: Detected) -> list[str]:
+    """The lines that say what runs before the app does."""
+    django, lines = detected.django, []
+    if django.build_command:
+        lines.append(_line("build_command", django.build_command, "guess: STATIC_ROOT is set"))
+    if django.static:
+        pairs = ", ".join(f"{_scalar(url)}: {_scalar(path)}" for url, path in django.static)
+        lines.append(_line("static", f"{{{pairs}}}", "guess: nginx serves it itself"))
+    if django.release_command:
+        lines.append(_line("release_command", django.release_command, "guess"))
+    else:
+        example = "python manage.py migrate" if detected.framework == "django" else "alembic upgrade head"
+        lines.append(f"    # release_command: {example}")
+    return lines
 
 
 def _health(path: str) -> str:
