@@ -27,6 +27,8 @@ from .conftest import SUITES, FreshServer
 from .load import Load
 from .project import Project
 
+pytestmark = pytest.mark.alone
+
 # the same app twice: /slow takes 4 s, /echo gives a body back, anything else is the version
 WSGI = """\
 import time
