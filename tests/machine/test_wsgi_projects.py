@@ -460,3 +460,14 @@ def test_a_new_shared_directory_needs_no_provision(gallery: Project, sandbox: Sa
     gallery.inv("run", "touch thumbs/small/x")
     # which would have made the same
     assert "0 changed" in gallery.inv("provision").out
+
+
+def test_a_new_url_needs_one_and_is_told(gallery: Project) -> None:
+    gallery.edit_inventory("/media: uploads}", "/media: uploads, /files: uploads}")
+    assert "nginx does not serve /files yet; inv provision makes it do so" in gallery.inv("deploy").out
+    assert ask(gallery, "/files/new/cat.txt").status == 404
+    gallery.inv("provision")
+    assert ask(gallery, "/files/new/cat.txt").body == "meow\n"
+    gallery.edit_inventory("/media: uploads, /files: uploads}", "/media: uploads}")
+    gallery.inv("provision")
+    gallery.inv("deploy")

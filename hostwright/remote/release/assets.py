@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Line = Callable[[str], None]
 
+SITES = "/etc/nginx/sites-enabled"
 TIMEOUT = 600.0
 NAMED = 3
 
@@ -78,6 +79,16 @@ def ensure_assets(
         store.abandon(name)
         raise
     return Kept(name, False, damage)
+
+
+def unserved(system: System, layout: Layout, static: Mapping[str, str]) -> list[str]:
+    """URL paths that nginx, as it was provisioned last, knows nothing of."""
+    texts = [
+        (system.read("%s/%s" % (SITES, name)) or b"").decode("utf-8", "replace")
+        for name in system.listdir(SITES)
+    ]
+    mine = "".join(text for text in texts if layout.root + "/" in text)
+    return [url for url in static if " %s/" % url not in mine]
 
 
 def is_shared(directory: str, shared: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from . import shared
-from .assets import ensure_assets
+from .assets import ensure_assets, unserved
 from .build_code import BuildCommand
 from .tree import Store, ensure_source, ensure_tree
 
@@ -97,5 +97,8 @@ class Code:
         static, names = self._request["static"], self._request["shared"]
         if not static:
             return ""
+        unknown = unserved(self._system, self._layout, static)
+        if unknown:
+            say("nginx does not serve %s yet; inv provision makes it do so" % ", ".join(unknown))
         store = Store(self._system, self._layout.assets)
         return ensure_assets(self._system, self._layout, store, self.path, static, names, say).name

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hostwright.remote.release.assets import assets_key, ensure_assets, is_shared
+from hostwright.remote.release.assets import assets_key, ensure_assets, is_shared, unserved
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.tree import Kept, Store
 from hostwright.remote.run import StepError
+from hostwright.testing import FakeSystem
 
 from .test_git import Plain
 
@@ -129,6 +130,19 @@ def test_what_cannot_be_served(server: Server, static: dict[str, str], said: str
         server.make(static, ("uploads",))
     assert error.value.message.startswith(said)
     assert list(Path(server.layout.assets).iterdir()) == []
+
+
+def test_what_nginx_was_not_told_of() -> None:
+    """Provision owns the site; a deploy alone changes nothing about it."""
+    root = "/etc/nginx/sites-enabled"
+    site = "location ^~ /static/ {\n root /srv/hello/current/public;"
+    system = FakeSystem(files={f"{root}/hostwright-hello.conf": site, f"{root}/x": "location ^~ /media/ {"})
+    layout = Layout("hello")
+    assert unserved(system, layout, {"/static": "static"}) == []
+    assert unserved(system, layout, {"/static": "s", "/media": "m", "/a/static": "x"}) == [
+        "/media",
+        "/a/static",
+    ]
 
 
 def test_shared_or_not() -> None:
