@@ -175,7 +175,7 @@ class Builder:
         return content
 
     def hand_back(self, name: str, folder: str) -> None:
-        """Copy a folder that the build left in its cache; root owns the copy, everyone may read it.
+        """Copy a folder that the build left in its cache; root owns the copy, everyone may read it, nobody writes it.
 
         Copied, not moved or linked: the build's user keeps no way to change it. No bit of its modes is taken over,
         no device or pipe that would hold up who reads it, and no symlink where root will write bytecode.
@@ -198,7 +198,7 @@ class Builder:
             folder,
         )
         self._system.run(copy, timeout=COPY_TIMEOUT, cancellable=True)
-        self._system.run(("chmod", "-R", "u=rwX,go=rX", folder), timeout=COPY_TIMEOUT)
+        self._system.run(("chmod", "-R", "a=rX", folder), timeout=COPY_TIMEOUT)
         odd = ("(", "!", "-type", "f", "!", "-type", "d", "!", "-type", "l", ")")
         linked = ("(", "-name", "__pycache__", "!", "-type", "d", ")")
         self._system.run(("find", folder, *odd, "-delete", "-o", *linked, "-delete"), timeout=COPY_TIMEOUT)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 VENV = ("venv", "--relocatable", "--no-project", "--quiet")
 SYNC = ("pip", "sync", "--compile-bytecode", "--allow-empty-requirements")
-COPY_TIMEOUT = 600.0
 MINOR = re.compile(r"python3\.[0-9]+\Z")
 
 
@@ -83,8 +82,7 @@ def ensure_venv(
     guard.require(system, guard.CACHE, guard.ENVIRONMENT, guard.ENVIRONMENT_FILES)
     try:
         _build(system, layout, builder, lock, modules)
-        building = store.begin(name)
-        _take_over(system, builder.folder + "/venv", building)
+        builder.hand_back("venv", store.begin(name))
         store.finish(name)
     except BaseException:
         store.abandon(name)
@@ -110,25 +108,3 @@ def _build(system: System, layout: Layout, builder: Builder, lock: Lock, modules
             tried.tail(),
             "Do the requirements hold versions of gunicorn or uvicorn that do not go together?",
         )
-
-
-def _take_over(system: System, built: str, folder: str) -> None:
-    """Copy what the build made; root owns it, everyone may read it, and no bit of its modes is taken over.
-
-    Copied, not moved or linked: the build's user keeps no way to change it.
-    """
-    found = system.stat(built)
-    if found is None or found.kind != "directory":
-        raise StepError("the build left no environment")
-    argv = (
-        "cp",
-        "-R",
-        "--no-dereference",
-        "--preserve=timestamps",
-        "--reflink=auto",
-        "--",
-        built + "/.",
-        folder,
-    )
-    system.run(argv, timeout=COPY_TIMEOUT, cancellable=True)
-    system.run(("chmod", "-R", "u=rwX,go=rX", folder), timeout=COPY_TIMEOUT)

@@ -340,7 +340,7 @@ def builds(system: Server) -> Server:
         if command.startswith("cp "):
             system.put(command.rsplit(maxsplit=1)[-1] + "/bin/python", {"link": "/usr/bin/python3"})
             return {}
-        return {} if command.startswith("chmod ") else answer(command)
+        return {} if command.startswith(("chmod ", "find ")) else answer(command)
 
     system._answer = make  # type: ignore[method-assign]
     return system
