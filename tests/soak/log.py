@@ -38,7 +38,7 @@ def surroundings(bench: Bench, root: Path) -> dict[str, Any]:
     name = cpu[0].partition(":")[2].strip() if cpu else platform.machine()
     return {
         "machine": f"{name}, {os.cpu_count()} processors, {memory:.0f} GiB, Linux {platform.release()}; "
-        "server, visitors and controller (nice 10) share it",
+        f"server, visitors and controller (nice {bench.shop.nice}) share it",
         "versions": bench.sh(VERSIONS).splitlines(),
         "commit": head.stdout.strip() or "unknown",
         "time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
