@@ -58,7 +58,9 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
     Args:
         request: as for `prepare`, with what `write_folder` and the Transaction need.
     """
-    return Transaction(own(request, system), system, run, "restart").carry_out(lambda it: mended(it, build(it)))
+    return Transaction(own(request, system), system, run, "restart").carry_out(
+        lambda it: mended(it, build(it))
+    )
 
 
 def build(restart: Transaction) -> str:
