@@ -14,6 +14,7 @@ from pathlib import Path
 
 import hostwright.remote
 from hostwright.remote import wire
+from hostwright.transport.bare import bare
 
 STATE = "/var/lib/hostwright"
 RUNTIME = "/run/hostwright"
@@ -107,7 +108,9 @@ class Agent:
 
     def frame(self) -> bytes:
         """The answer to AgentNeeded."""
-        return wire.message({"install": INSTALL, "files": self.files})
+        # once a version; the digest is that of the whole sources, so that a run which sends nothing strips nothing
+        files = {name: bare(text) for name, text in self.files.items()}
+        return wire.message({"install": INSTALL, "files": files})
 
 
 @cache
