@@ -131,7 +131,7 @@ class Session:
             if waited - told >= 5:
                 told = waited
                 self.conversation.emit(events.Waited(holder, waited, limit))
-            if self._control(lambda: None):
+            if self._control(lambda: None) in ("cancel", "detach"):
                 raise RunCancelled("stopped by the user")
             time.sleep(POLL)
 
@@ -185,7 +185,7 @@ class Session:
         os.close(os.open(self.paths.cancel(run), os.O_WRONLY | os.O_CREAT, 0o600))
 
     def _control(self, cancel: Callable[[], None]) -> str:
-        """Look for a word of the controller for a moment; returns "cancel", "detach" or nothing.
+        """Look for a word of the controller for a moment; returns it ("ping", "cancel", "detach"), or nothing.
 
         Raises:
             Gone: it is gone.

@@ -14,7 +14,7 @@ from .code import Code
 from .dependencies import Resolver, share
 from .folder import write_folder
 from .git import Repository
-from .guard import full, guard
+from .guard import guard
 from .identity import own
 from .transaction import Transaction
 from .tree import Store, tree_of
@@ -138,6 +138,6 @@ def _release_command(deploy: Transaction, release: str) -> None:
             raise StepError(
                 "%s ended with exit code %d" % (written, result.exit_code),
                 tuple((result.out + result.err).splitlines()[-20:]),
-                " ".join((changed, full(deploy.system, deploy.layout))).strip(),
+                changed,
             )
         step.detail = written

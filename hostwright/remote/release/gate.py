@@ -157,6 +157,6 @@ class Gate:
         tail = journal(self._system, unit, self._since)
         tries = " (%d %s)" % (self._tries, "try" if self._tries == 1 else "tries") if self._tries else ""
         what = advice(self._layout.app, self._health, self._reply, tail)
-        what = full(self._system, self._layout) or what
+        what = full(self._system, self._layout.root, self._layout.state) or what
         hint = ("%s All that it wrote: inv logs --release %s" % (what, self._release)).strip()
         return StepError(why + tries, tail, hint, refused=True)

@@ -15,6 +15,8 @@ RESERVE = 64 * MIB
 # an environment that has to be built: packages, their bytecode, the builder's cache
 ENVIRONMENT, ENVIRONMENT_FILES = 300 * MIB, 10000
 CACHE = "/var/cache"
+# ext4 counts up to 4096 blocks as free that it gives to nobody
+LAST = 17 * MIB
 HINT = "Make room: df -h; sudo journalctl --vacuum-size=200M; sudo apt-get clean; fewer `keep_releases`."
 
 
@@ -70,13 +72,16 @@ def guard(system: System, layout: Layout, tree_size: int, tree_files: int, state
     return "%.1f GiB free" % (system.room(layout.root)[0] / (1 << 30))
 
 
-def full(system: System, layout: Layout) -> str:
+def full(system: System, *paths: str) -> str:
     """What to do where an instance that starts, or a command, finds no room at all; an empty string where it does.
 
     The journal may have had no room for the reason either.
+
+    Args:
+        paths: where it writes, besides the temporary folders, in which a sandbox makes its own.
     """
-    for path in (layout.root, layout.state, "/tmp", "/var/tmp"):  # noqa: S108 - a sandbox's own folders are made there
+    for path in (*paths, "/tmp", "/var/tmp"):  # noqa: S108 - looked at, not written
         free, inodes = system.room(path)
-        if free < MIB or not inodes:
+        if free < LAST or not inodes:
             return "There is no space left for %s: df -h and df -i on the server." % path
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .guard import full
 from .journal import journal
 
 TYPE_CHECKING = False
@@ -56,7 +57,8 @@ def run(
         system.run(("systemctl", "stop", unit), timeout=STOP_TIMEOUT, check=False)
         raise
     if result.exit_code in NOT_STARTED and not (result.out or result.err):
-        result.err = "\n".join(journal(system, unit, began))
+        said = [line for line in journal(system, unit, began) if ": Failed" in line]
+        result.err = "\n".join((*said, full(system))).strip()
     return result
 
 

@@ -235,6 +235,22 @@ def test_second_run_waits_says_for_whom_and_goes_on(machine: Machine) -> None:
     assert saw(heard, "run_finished", outcome="done")
 
 
+@pytest.mark.parametrize(("word", "outcome"), [("ping", "done"), ("cancel", "cancelled")])
+def test_who_waits_goes_on_when_the_controller_only_says_it_is_there(
+    machine: Machine, word: str, outcome: str
+) -> None:
+    channel, heard, thread = start(machine, machine.request(slow(machine, 1)))
+    until(lambda: saw(heard, "output", line="working"))
+    second, told, waiting = start(machine, machine.request(file(machine)))
+    until(lambda: saw(told, "waited"))
+    second.send(wire.message({"control": word}))
+    for one in (thread, waiting):
+        one.join()
+    for one in (channel, second):
+        one.close()
+    assert told[-1]["outcome"] == outcome
+
+
 def test_second_run_gives_up_after_its_wait(machine: Machine) -> None:
     channel, heard, thread = start(machine, machine.request(slow(machine, 2)))
     until(lambda: saw(heard, "output", line="working"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from hostwright.remote.release.guard import full
-from hostwright.remote.release.layout import Layout
 from hostwright.testing import FakeSystem
 
 
@@ -13,8 +12,8 @@ from hostwright.testing import FakeSystem
 def test_a_full_disk_is_told_as_one(free: tuple[int, int]) -> None:
     system = FakeSystem()
     system.free = free
-    assert "no space left for /srv/hello: df -h and df -i" in full(system, Layout("hello"))
+    assert "no space left for /srv/hello: df -h and df -i" in full(system, "/srv/hello")
 
 
 def test_a_disk_with_room_is_no_reason() -> None:
-    assert full(FakeSystem(), Layout("hello")) == ""
+    assert full(FakeSystem(), "/srv/hello") == ""

@@ -11,7 +11,7 @@ from hostwright.testing import FakeSystem
 SAID = "x.service: Failed at step NAMESPACE spawning /bin/true: No space left on device"
 
 
-def ended(code: int, out: str) -> Result:
+def ended(code: int, out: str, free: tuple[int, int] = (1 << 40, 1 << 20)) -> Result:
     """A command that ends like this, on a server whose journal holds SAID."""
     commands = {
         "systemctl stop x.service": "",
@@ -19,11 +19,17 @@ def ended(code: int, out: str) -> Result:
         "journalctl --sync": "",
         "journalctl --unit=x.service ...": json.dumps({"MESSAGE": SAID, "_PID": "1"}),
     }
-    return run(FakeSystem(commands=commands), "x.service", ("/bin/true",), (), timeout=60)
+    system = FakeSystem(commands=commands)
+    system.free = free
+    return run(system, "x.service", ("/bin/true",), (), timeout=60)
 
 
 def test_systemd_says_why_it_could_not_start() -> None:
     assert ended(226, "").tail() == (SAID,)
+
+
+def test_a_full_disk_is_told_also_when_the_journal_is_on_it() -> None:
+    assert "no space left for /tmp: df -h" in ended(226, "", free=(0, 0)).tail()[-1]
 
 
 def test_what_a_command_says_itself_counts() -> None:
