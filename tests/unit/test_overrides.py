@@ -29,7 +29,8 @@ DOCS = (ROOT / "docs" / "templates.md").read_text()
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder that is the current one."""
     (tmp_path / "inventory.yaml").write_text(
-        "apps:\n  shop: {source: ., module: m:app, domains: [shop.example.com]}\n  blog: {source: ., module: m:app}\n"
+        "apps:\n  shop: {source: ., module: m:app, domains: [shop.example.com], processes: {worker: sh},"
+        " timers: {nightly: {command: sh, calendar: daily}}}\n  blog: {source: ., module: m:app}\n"
         "hosts: {web1: {address: 203.0.113.10}}\n"
     )
     monkeypatch.chdir(tmp_path)
