@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -212,12 +213,13 @@ def ask(found: Project, path: str, *options: str) -> Answer:
 @pytest.fixture(scope="module")
 def site(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Django, deployed once."""
-    server = sandbox.up("static-django", ephemeral=True, say=print)[0]
+    name = f"django-{os.getpid()}"
+    server = sandbox.up(name, ephemeral=True, say=print)[0]
     found = project(tmp_path_factory.mktemp("django"), server, "site", DJANGO_INVENTORY, DJANGO)
     found.inv("provision")
     print(found.inv("deploy").out)
     yield found
-    sandbox.down("static-django")
+    sandbox.down(name)
 
 
 def css(found: Project) -> str:
@@ -336,7 +338,8 @@ def test_the_build_cannot_reach_what_is_not_its_own(site: Project, sandbox: Sand
 @pytest.fixture(scope="module")
 def gallery(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Flask with uploads, deployed once."""
-    server = sandbox.up("static-flask", ephemeral=True, say=print)[0]
+    name = f"flask-{os.getpid()}"
+    server = sandbox.up(name, ephemeral=True, say=print)[0]
     files = {
         "gallery.py": FLASK, "requirements.txt": "flask\n", "uploads/.gitkeep": "", "static/app.js": "// one\n",
         "static/app.0123abcd.js": "// hashed\n", "static/jquery-validation.js": "// no hash\n",
@@ -352,7 +355,7 @@ def gallery(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
     out = found.inv("deploy").out
     assert "not served, as they lead out of their directory: static/out, static/passwd" in out
     yield found
-    sandbox.down("static-flask")
+    sandbox.down(name)
 
 
 def send(found: Project, name: str, content: str) -> None:
