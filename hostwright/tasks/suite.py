@@ -106,7 +106,7 @@ class Suite:
         return all(outcome.ok for outcome in self.outcomes)
 
     def summary(self) -> int:
-        """Say what failed, and how to run it again. Returns the exit code."""
+        """Say how each part ended, then what failed, as pytest takes it. Returns the exit code."""
         print()
         for outcome in self.outcomes:
             print(f"{outcome.name:8}  {outcome.counted:40}  {outcome.seconds:6.0f} s")
@@ -124,7 +124,7 @@ class Suite:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder, "report.xml")
             # xunit1 has the file of each test
-            written = ("-o", "junit_family=xunit1", f"--junit-xml={report}")
+            written = ("-q", "-o", "junit_family=xunit1", f"--junit-xml={report}")
             code = tool(self._root, sys.executable, "-m", "pytest", *part.argv, *written, *options)
             seconds = time.monotonic() - began
             if not report.exists():

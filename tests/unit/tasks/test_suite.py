@@ -30,7 +30,7 @@ def part(suite: Suite, name: str, **files: str) -> Part:
     folder.mkdir()
     for file, text in files.items():
         (folder / f"test_{name}_{file}.py").write_text(text)
-    return Part(name, (name, "-q"))
+    return Part(name, (name,))
 
 
 def test_all_parts_run_and_what_failed_comes_last(suite: Suite, capfd: pytest.CaptureFixture[str]) -> None:
