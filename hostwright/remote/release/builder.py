@@ -60,6 +60,8 @@ MEANING = {
     "venv": "the environment could not be made",
 }
 CULPRIT = re.compile(r"Failed to (?:build|download|install)[^`\n]*`[^`\n]+`")
+# what uv says when a package index does not answer
+UNREACHABLE = ("ailed to fetch", "dns error", "Connection refused")
 # what compilers and their callers say when there is none
 NO_COMPILER = (
     "gcc' failed",
@@ -77,6 +79,9 @@ class Builder:
         env: the environment of the build, with secrets: credentials of package indexes.
         runtime: /run/hostwright; holds the environment while a command runs.
         say: takes lines of output.
+
+    Attributes:
+        offline: a package index could not be reached, and what was in the cache was enough.
     """
 
     def __init__(
@@ -87,19 +92,25 @@ class Builder:
         self._env = dict(env)
         self._file = "%s/build-%s.env" % (runtime, layout.app)
         self._say = say
+        self.offline = False
         self.unit = "hostwright-build-%s.service" % layout.app
         # as the build sees it; root finds the folder itself at `folder`
         self.cache = "/var/cache/hostwright-build-%s" % layout.app
         self.folder = "/var/cache/private/hostwright-build-%s" % layout.app
 
     def uv(self, *args: str, cwd: str, timeout: float = TIMEOUT) -> Result:
-        """Run uv.
+        """Run uv; where the package index cannot be reached, what it told before and what is in the cache is used.
 
         Raises:
             StepError: it failed; with its last lines.
             CommandFailed: out of time. RunCancelled.
         """
         result = self.try_uv(*args, cwd=cwd, timeout=timeout)
+        if not result.ok and any(text in result.out + result.err for text in UNREACHABLE):
+            again = self.try_uv(*args, "--offline", cwd=cwd, timeout=timeout)
+            if again.ok:
+                self.offline = True
+                return again
         if not result.ok:
             raise self._failed(args, result)
         return result
@@ -215,7 +226,7 @@ class Builder:
                 "There is no wheel of it for this server's Python, so it is built here. Take a version that has one, "
                 "or put what it misses into `packages:` in the inventory, e.g. build-essential, libpq-dev."
             )
-        elif "ailed to fetch" in said or "dns error" in said or "Connection refused" in said:
+        elif any(text in said for text in UNREACHABLE):
             hint = "The server cannot reach the package index: its network, proxy (/etc/environment), /etc/pip.conf?"
         command = " ".join(word for word in args[:2] if not word.startswith("-"))
         meaning = MEANING.get(command, "uv %s failed" % command)

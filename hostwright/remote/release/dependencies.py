@@ -113,7 +113,9 @@ class Resolver:
         absent = missing(self._runtime, asked.names)
         if asked.hashed and asked.lines:
             return Lock(self._complete(asked), given, "as committed, and %s" % ", ".join(absent))
-        return Lock(self._compile(asked.text, absent), given, "resolved")
+        text = self._compile(asked.text, absent)
+        without = ", without the package index, which cannot be reached" if self._builder.offline else ""
+        return Lock(text, given, "resolved" + without)
 
     def _check_python(self, version: str) -> None:
         """uv checks it only where it makes a project's environment itself."""

@@ -99,7 +99,10 @@ def _build(system: System, layout: Layout, builder: Builder, lock: Lock, modules
     venv = builder.cache + "/venv"
     builder.uv(*VENV, "--python", sys.executable, venv, cwd="/")
     hashes = ("--require-hashes",) if lock.hashed and lock.text.strip() else ()
-    builder.uv(*SYNC, *hashes, "--python", venv + "/bin/python", requirements, cwd=layout.build)
+    sync = (*SYNC, *hashes, "--python", venv + "/bin/python", requirements)
+    # a lock is exact, so what is in the cache is what the package index would give
+    if not builder.try_uv(*sync, "--offline", cwd=layout.build).ok:
+        builder.uv(*sync, cwd=layout.build)
     argv = (venv + "/bin/python", "-I", "-c", "import " + ", ".join(modules))
     tried = builder.run(argv, cwd="/", timeout=120)
     if not tried.ok:
