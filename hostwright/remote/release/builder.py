@@ -14,6 +14,7 @@ from ..run import StepError
 from . import transient
 from .environment import environment_file
 from .git import proxies
+from .guard import CACHE, full
 from .layout import UV
 
 TYPE_CHECKING = False
@@ -228,6 +229,7 @@ class Builder:
             )
         elif any(text in said for text in UNREACHABLE):
             hint = "The server cannot reach the package index: its network, proxy (/etc/environment), /etc/pip.conf?"
+        hint = full(self._system, self._layout.root, CACHE) or hint
         command = " ".join(word for word in args[:2] if not word.startswith("-"))
         meaning = MEANING.get(command, "uv %s failed" % command)
         what = "%s: %s" % (meaning, culprit.group(0).replace("`", "")) if culprit else meaning
