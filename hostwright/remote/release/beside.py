@@ -132,7 +132,7 @@ class Beside:
                 watch.finish()
         # these had somebody beside them all the time
         self.processes.stop([item for item in others if item.name in together], wait=False)
-        self.timers.switch(release, self.processes.found())
+        self.timers.switch(release, self.processes)
         words = [*declared, *(self.timers.declared(release) if release else {})]
         gone = sorted({item.name for item in others} - set(words))
         return ", ".join(words + ["%s stopped" % name for name in gone])
@@ -176,7 +176,7 @@ class Beside:
         if missing:
             self.processes.start(current, missing)
             said.append("started %s of %s, which did not run" % (", ".join(missing), current))
-        self.timers.switch(current, self.processes.found())
+        self.timers.switch(current, self.processes)
         if late:
             said.append("%s: on again, for %s" % (", ".join(late), current))
         self.processes.tidy(current)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..system import System
     from .layout import Layout
-    from .processes import Found
+    from .processes import Found, Processes
 
 QUICK = 30.0
 # when a timer with Persistent= elapsed last, systemd.timer(5)
@@ -54,38 +54,36 @@ class Timers:
             or shown.get(unit, {}).get("ActiveState") != "active"
         ]
 
-    def switch(self, release: str, units: Iterable[Found]) -> list[str]:
+    def switch(self, release: str, processes: Processes) -> None:
         """From now on the jobs of this release run. A running job of another one goes on to its end.
 
         Args:
             release: the live one, its services linked; empty: none has timers.
-            units: the app's processes and jobs.
-
-        Returns:
-            The timers that were stopped for good.
 
         Raises:
-            CommandFailed
+            CommandFailed, OSError
         """
         names = self.declared(release) if release else {}
-        wanted = {timer_unit(self._layout.app, name): name for name in names}
-        gone = [unit for unit in self.linked() if unit not in wanted]
-        if gone:
-            self._system.run(("systemctl", "stop", *gone), timeout=QUICK)
+        wanted = [timer_unit(self._layout.app, name) for name in names]
+        linked = self.linked()
+        gone = [unit for unit in linked if unit not in wanted]
+        late = self.idle(release) if wanted else []
+        # first: one that runs would start what is looked at below
+        stop = [*gone, *(unit for unit in late if unit in linked)]
+        if stop:
+            self._system.run(("systemctl", "stop", *stop), timeout=QUICK)
         for unit in gone:
             self._system.unlink("%s/%s" % (RUNTIME_UNITS, unit))
             # should it come back, then not to make up for what it was not to run
             self._system.unlink(STAMPS % unit)
-        late = self.idle(release) if wanted else []
+        waiting = self._queue(release, processes.found()) if gone or late else []
         if late:
             for unit in late:
                 self._system.symlink_atomic(self._file(release, unit), "%s/%s" % (RUNTIME_UNITS, unit))
-            waiting = self._queue(release, units)
             self._system.run(("systemctl", "daemon-reload"), timeout=QUICK)
-            self._system.run(("systemctl", "restart", *late), timeout=QUICK)
+            self._system.run(("systemctl", "start", *late), timeout=QUICK)
             if waiting:
                 self._system.run(("systemctl", "start", "--no-block", *waiting), timeout=QUICK)
-        return gone
 
     def _file(self, release: str, unit: str) -> str:
         return "%s/units/extra/%s" % (self._layout.release(release), unit)
@@ -97,7 +95,7 @@ class Timers:
             The jobs of this release that must be started: in another one they were waiting like that.
         """
         waiting: list[str] = []
-        running: dict[str, list[str]] = {name: [] for name in self.declared(release)}
+        running: dict[str, list[str]] = {name: [] for name in (self.declared(release) if release else ())}
         for item in units:
             if not item.job or item.release == release:
                 continue

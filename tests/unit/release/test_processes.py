@@ -198,7 +198,7 @@ class Server(FakeSystem):
         words = command.split()
         if words[:2] == ["systemctl", "show"]:
             return {"out": "\n\n".join(self._shown(unit) for unit in words[words.index("--") + 1 :])}
-        if words[0] == "systemctl" and words[1] in ("start", "stop", "restart"):
+        if words[0] == "systemctl" and words[1] in ("start", "stop"):
             units = [word for word in words[2:] if not word.startswith("-")]
             self.done.append(" ".join([words[1], *units]))
             for unit in units:
@@ -221,7 +221,7 @@ class Server(FakeSystem):
         return {name: target.split("/")[4] for name, target in found.items() if target}
 
     def _prepared(self) -> None:
-        for verb in ("start", "stop", "restart"):
+        for verb in ("start", "stop"):
             self.commands[f"systemctl {verb} ..."] = ""
 
 
@@ -263,7 +263,8 @@ def test_who_comes_when() -> None:
         "stop hello.worker@r1.service",
         "start hello.worker@r2.service",
         "stop hello.twin@r1.service",
-        "restart hello.nightly.timer",
+        "stop hello.nightly.timer",
+        "start hello.nightly.timer",
     ]
     assert 4 <= system.slept < 5
     assert reloads(system) == 2
@@ -365,7 +366,7 @@ def test_back_again_neither_waits_for_the_other_and_no_run_is_lost() -> None:
     assert not system.exists(f"{RUNTIME_UNITS}/{NEW}.d")
     assert not system.exists(f"{RUNTIME_UNITS}/{OLD}.d")
     assert ("systemctl", "cancel", "77") in system.ran
-    assert system.done[-2:] == ["restart hello.nightly.timer", f"start {OLD}"]
+    assert system.done[-2:] == ["stop hello.nightly.timer", "start hello.nightly.timer", f"start {OLD}"]
 
 
 def test_how_a_job_ended_last() -> None:
