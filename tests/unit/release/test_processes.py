@@ -366,7 +366,7 @@ def test_back_again_neither_waits_for_the_other_and_no_run_is_lost() -> None:
     assert not system.exists(f"{RUNTIME_UNITS}/{NEW}.d")
     assert not system.exists(f"{RUNTIME_UNITS}/{OLD}.d")
     assert ("systemctl", "cancel", "77") in system.ran
-    assert system.done[-2:] == ["stop hello.nightly.timer", "start hello.nightly.timer", f"start {OLD}"]
+    assert system.done[-3:] == ["stop hello.nightly.timer", "start hello.nightly.timer", f"start {OLD}"]
 
 
 def test_how_a_job_ended_last() -> None:
