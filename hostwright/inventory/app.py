@@ -32,8 +32,9 @@ from hostwright.inventory.fields import (
     seconds,
     whole_number,
 )
+from hostwright.inventory.files import Shared, Static
 from hostwright.inventory.frozen import FrozenDict, Settings
-from hostwright.inventory.process import Processes, Timers, UrlPrefix
+from hostwright.inventory.process import Processes, Timers
 from hostwright.inventory.secret import Secret
 from hostwright.inventory.written import describe
 
@@ -58,17 +59,6 @@ def _check_source(value: str, info: ValidationInfo) -> str:
     if re.search(r"\s", value) or re.match(r"-|[^/]*@-", rest) or (not separator and ":-" in value):
         raise ValueError(f"expected a git URL, {describe(value)}")
     return value
-
-
-def _check_shared(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Directories below the app's own, each once and none inside another."""
-    for value in no_repeats(values):
-        if value == ".":
-            raise ValueError("expected a directory below the app's own, not all of it")
-        inside = next((other for other in values if value.startswith(other + "/")), None)
-        if inside:
-            raise ValueError(f'"{value}" is in "{inside}", which is shared already')
-    return values
 
 
 class HealthCheck(Settings):
@@ -157,15 +147,11 @@ class AppSettings(Settings):
         description="Run once where the code is built, e.g. python manage.py collectstatic --noinput. What it "
         "writes into the app's directory belongs to the release.",
     )
-    static: Annotated[
-        Mapping[UrlPrefix, RepositoryPath], BeforeValidator(nothing_is_empty), AfterValidator(FrozenDict)
-    ] = Field(
+    static: Static = Field(
         default_factory=FrozenDict,
         description='What nginx serves itself: URL path to a directory of the app, e.g. {"/static": static}.',
     )
-    shared: Annotated[
-        tuple[RepositoryPath, ...], BeforeValidator(as_tuple), AfterValidator(_check_shared)
-    ] = Field(
+    shared: Shared = Field(
         default=(),
         description="Directories of the app that outlive releases and that it may write, e.g. [uploads].",
     )

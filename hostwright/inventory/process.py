@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from hostwright.inventory.fields import CommandLine, matching, nothing_is_empty, plain, seconds
+from hostwright.inventory.fields import CommandLine, nothing_is_empty, plain, seconds
 from hostwright.inventory.frozen import FrozenDict, Settings
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
@@ -78,7 +78,3 @@ Processes = Annotated[
     AfterValidator(FrozenDict),
 ]
 Timers = Annotated[Mapping[UnitName, Timer], BeforeValidator(nothing_is_empty), AfterValidator(FrozenDict)]
-UrlPrefix = Annotated[
-    str,
-    matching(r"(/[A-Za-z0-9_.~-]+)+", "the beginning of a path, without a slash at its end", '"/static"'),
-]
