@@ -257,6 +257,43 @@ def test_a_failure_shows_uvs_own_lines(said: str, hint: str) -> None:
     assert hint in error.value.hint
 
 
+class Unreachable(Server):
+    """Its package index does not answer; what is in uv's cache may be enough."""
+
+    enough = True
+
+    def _answer(self, command: str) -> Any:
+        online = "--offline" not in command and any(word in command for word in ("pip compile", "pip sync"))
+        self.failing = "error: Failed to fetch: `https://index.invalid/`\n dns error" if online else ""
+        if not online and not self.enough and "--offline" in command:
+            self.failing = "error: flask was not found in the cache"
+        return super()._answer(command)
+
+
+def test_without_a_package_index_the_cache_may_be_enough() -> None:
+    system = Unreachable({f"{TREE}/requirements.txt": "flask\n"}, FULL)
+    lock = resolve(system)
+    assert (lock.text, lock.note) == (
+        FULL, "resolved, without the package index, which cannot be reached",
+    )  # fmt: skip
+    assert [argv[-1] == "--offline" for argv in system.uv] == [False, True]
+
+
+def test_what_is_in_the_cache_is_not_asked_for() -> None:
+    system = builds(Unreachable(FILES))
+    assert not build(system).reused
+    assert [argv[-1] for argv in system.uv if argv[:2] == ["pip", "sync"]] == ["--offline"]
+
+
+def test_where_the_cache_is_not_enough_it_is_the_package_index_that_is_told() -> None:
+    system = Unreachable({f"{TREE}/requirements.txt": "flask\n"}, FULL)
+    system.enough = False
+    with pytest.raises(StepError) as error:
+        resolve(system)
+    assert "dns error" in "".join(error.value.tail)
+    assert "cannot reach the package index" in error.value.hint
+
+
 def test_a_package_that_cannot_be_built_is_named() -> None:
     said = "error: Failed to build `mysqlclient==2.1.0`\n  cause: ...\n    OSError: mysql_config not found"
     with pytest.raises(StepError) as error:

@@ -80,6 +80,10 @@ def test_code_and_environments_without_a_release_go_too() -> None:
         files |= {f"{root}/releases/r{number}/release.json": json.dumps(about)}
         files |= {f"{root}/trees/t{number}/main.py": "", f"{root}/trees/t{number}.ok": ""}
         files |= {f"{root}/venvs/{venv}/bin/python": "", f"{root}/venvs/{venv}.ok": ""}
+    # a damaged environment that r1 had; and one that r3 was led to when the run was cut, before release.json said so
+    files |= {f"{root}/venvs/v1-r1/bin/python": "", f"{root}/venvs/v1-r1.ok": ""}
+    files |= {f"{root}/venvs/v3/bin/python": "", f"{root}/venvs/v3.ok": ""}
+    files |= {f"{root}/releases/r3/venv": {"link": "../../venvs/v3"}}
     system = FakeSystem(
         files=files,
         commands={
@@ -90,7 +94,7 @@ def test_code_and_environments_without_a_release_go_too() -> None:
     assert prune(system, Layout("hello"), 2) == ["r1"]
     assert system.listdir(f"{root}/releases") == [".r0.tmp", "r2", "r3"]
     assert system.listdir(f"{root}/trees") == ["t2", "t2.ok", "t3", "t3.ok"]
-    assert system.listdir(f"{root}/venvs") == ["v2", "v2.ok"]
+    assert system.listdir(f"{root}/venvs") == ["v2", "v2.ok", "v3", "v3.ok"]
 
 
 def test_what_the_release_before_served_stays_with_it() -> None:
