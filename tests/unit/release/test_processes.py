@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hostwright.inventory import load
+from hostwright.inventory import App, load
 from hostwright.recipes.processes import exec_words
 from hostwright.recipes.release import Release, release_message
 from hostwright.recipes.render import renderer
@@ -424,3 +424,37 @@ def test_programs_are_looked_for() -> None:
     with pytest.raises(StepError) as caught:
         check_programs(system, LAYOUT, "r2")
     assert caught.value.message.startswith("processes.worker.command: there is no program sh in this release")
+
+
+# -- at boot -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_boot_unit_links_and_starts_them(tmp_path: Path) -> None:
+    """Its script, as systemd hands it to sh, on folders of this test."""
+    text = renderer(tmp_path)("systemd/app.service.j2", app=App.model_construct(name="hello"))
+    found = re.search(r"ExecStart=/bin/sh -euc '(.*?)'$", text, re.DOTALL | re.MULTILINE)
+    assert found
+    script = found.group(1).replace("\\\n", " ").replace("$$", "$")
+    for path in ("/run/systemd/system", "/srv/hello"):
+        script = script.replace(path, str(tmp_path / path[1:]))
+        (tmp_path / path[1:]).mkdir(parents=True)
+    units = tmp_path / "srv/hello/releases/r2/units"
+    (units / "extra").mkdir(parents=True)
+    (tmp_path / "srv/hello/current").symlink_to("releases/r2")
+    for name in ("hello.worker@r2.service", "hello.nightly.timer"):
+        (units / "extra" / name).touch()
+    (units / "start").write_text("hello.worker@r2.service\nhello.nightly.timer\n")
+    said = tmp_path / "said"
+    fake = tmp_path / "systemctl"
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    fake.chmod(0o755)
+    subprocess.run(("sh", "-euc", script), env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True, timeout=30)
+    assert said.read_text().splitlines() == [
+        "daemon-reload",
+        "start hello@r2.socket",
+        "start --no-block hello@r2.service",
+        "start --no-block hello.worker@r2.service hello.nightly.timer",
+    ]
+    runtime = tmp_path / "run/systemd/system"
+    assert (runtime / "hello.nightly.timer").readlink() == units / "extra/hello.nightly.timer"
+    assert (runtime / "hello.worker@r2.service").is_symlink()
