@@ -295,7 +295,9 @@ class Shelf:
     def _links(self, release: str) -> list[str]:
         """What its code and its environment are; a folder that was damaged and built again is the same."""
         folder = "%s/%s" % (self._layout.releases, release)
-        targets = [self._system.readlink("%s/%s" % (folder, name)) or "" for name in ("code", "venv")]
+        targets = [
+            self._system.readlink("%s/%s" % (folder, name)) or "" for name in ("code", "venv", "public")
+        ]
         return ["/".join(key_of(part) for part in target.split("/")) for target in targets]
 
     def _units(self, folder: str) -> list[str]:
