@@ -1,6 +1,6 @@
 """python -m tests.soak [--switches N] [--minutes M] [--only NAME,...] [--nice N] [--anew]: see `inv test.soak`.
 
-What is done is kept in .sandbox/soak/, so that a soak goes on where it stopped.
+What is done is kept in .soak/, so that a soak goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def main() -> int:
     parser.add_argument("--nice", type=int, default=10)
     parser.add_argument("--anew", action="store_true")
     options = parser.parse_args()
-    folder = ROOT / ".sandbox" / "soak" / str(options.switches)
+    folder = ROOT / ".soak" / str(options.switches)
     if options.anew:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from tests.soak.bench import Bench
 from tests.soak.result import Piece, Result
 from tests.soak.scenarios.in_place import in_place
 from tests.soak.scenarios.killed import Survived, database_away, killed
+from tests.soak.scenarios.power import every_step, random_moments
 from tests.soak.scenarios.power_cut import power_cut
 from tests.soak.scenarios.restarts import restarts
 from tests.soak.scenarios.switches import switches
@@ -29,6 +30,8 @@ def schedule(count: int) -> list[Piece]:
         ("restarts", _restarts),
         ("power", _power),
         ("database", _database),
+        ("cuts", every_step),
+        ("moments", random_moments),
     ]
     starts = range(0, count, CHUNK)
     chunks = [Piece(f"switches-{at:04}", partial(_switches, at, min(CHUNK, count - at))) for at in starts]
