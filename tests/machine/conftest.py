@@ -20,6 +20,24 @@ REPOSITORY = Path(__file__).parents[2]
 FreshServer = Callable[..., Server]
 
 
+class AtOnce:
+    """Names what fails when it does: pytest does so at its end, and that may be a quarter of an hour away."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.ensure_newline()
+            self._terminal.write_line(f"FAILED {report.nodeid}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and not hasattr(config, "workerinput"):  # xdist's workers have nobody to tell
+        config.pluginmanager.register(AtOnce(terminal))
+
+
 @pytest.hookimpl(trylast=True)  # what is not selected is gone by then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark them; files with slow tests go first, or one process waits for the other at the end."""
