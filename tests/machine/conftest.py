@@ -32,6 +32,7 @@ class AtOnce:
             self._terminal.write_line(f"FAILED {report.nodeid}", red=True)
 
 
+@pytest.hookimpl(trylast=True)  # the reporter is made there too
 def pytest_configure(config: pytest.Config) -> None:
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal and not hasattr(config, "workerinput"):  # xdist's workers have nobody to tell
