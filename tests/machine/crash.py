@@ -86,6 +86,29 @@ def runs_end(tiny: Tiny, seconds: float = 60) -> None:
     until(lambda: not sh(tiny.sandbox, tiny.server, running), seconds, "the run ends")
 
 
+def goes_on_without(tiny: Tiny, what: str, action: str, step: str) -> None:
+    """A run that loses its controller or its connection after a step comes to its end, and the next one is well.
+
+    Args:
+        what: "controller" or "connection".
+        action: "deploy" or "rollback".
+    """
+    before, commit = tiny.one_serves(), tiny.change(f"no {what} at {action} {step}")
+    with stopped_at(tiny, step, action) as process:
+        if what == "controller":
+            kill_controller(process)
+        else:
+            cut_connection(tiny)
+            said, _ = process.communicate(timeout=60)
+            assert process.returncode == 3, said
+            assert "; what was started goes on at the server" in said
+    runs_end(tiny)
+    live = tiny.one_serves()
+    assert live.endswith(commit) if action == "deploy" else live != before
+    tiny.inv("deploy")
+    assert tiny.one_serves().endswith(commit)
+
+
 class Boot:
     """The power comes back: what the site answers from the first moment on, and how long that took.
 

@@ -11,7 +11,7 @@ import pytest
 
 from hostwright.sandbox import Sandbox
 
-from .crash import STEPS, cut_connection, kill_controller, kill_worker, let_go, runs_end, stopped_at, switched
+from .crash import STEPS, goes_on_without, kill_controller, kill_worker, let_go, stopped_at, switched
 from .lines import Lines
 from .project import sh, until
 from .tiny import Tiny
@@ -82,31 +82,14 @@ def test_a_rollback_after_a_killed_deploy_needs_no_deploy_between(tiny: Tiny) ->
     ("action", "step"), [("deploy", "tree"), ("deploy", "health"), ("rollback", "start")]
 )
 def test_a_run_goes_on_without_its_controller(tiny: Tiny, action: str, step: str) -> None:
-    before, commit = tiny.one_serves(), tiny.change(f"no controller at {action} {step}")
-    with stopped_at(tiny, step, action) as process:
-        kill_controller(process)
-    runs_end(tiny)
-    live = tiny.one_serves()
-    assert live.endswith(commit) if action == "deploy" else live != before
-    tiny.inv("deploy")
-    assert tiny.one_serves().endswith(commit)
+    goes_on_without(tiny, "controller", action, step)
 
 
 @pytest.mark.parametrize(
     ("action", "step"), [("deploy", "venv"), ("deploy", "switch"), ("rollback", "health")]
 )
 def test_a_run_goes_on_without_its_connection(tiny: Tiny, action: str, step: str) -> None:
-    before, commit = tiny.one_serves(), tiny.change(f"no connection at {action} {step}")
-    with stopped_at(tiny, step, action) as process:
-        cut_connection(tiny)
-        said, _ = process.communicate(timeout=60)
-    assert process.returncode == 3, said
-    assert "; what was started goes on at the server" in said
-    runs_end(tiny)
-    live = tiny.one_serves()
-    assert live.endswith(commit) if action == "deploy" else live != before
-    tiny.inv("deploy")
-    assert tiny.one_serves().endswith(commit)
+    goes_on_without(tiny, "connection", action, step)
 
 
 def test_the_same_command_again_shows_the_run_that_lost_its_controller(tiny: Tiny) -> None:
