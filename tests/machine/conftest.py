@@ -26,10 +26,10 @@ class AtOnce:
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal
 
+    @pytest.hookimpl(trylast=True)  # after the reporter's letter
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self._terminal.ensure_newline()
-            self._terminal.write_line(f"FAILED {report.nodeid}", red=True)
+            self._terminal.write(f"\nFAILED {report.nodeid}\n", flush=True, red=True)
 
 
 @pytest.hookimpl(trylast=True)  # the reporter is made there too
