@@ -40,7 +40,8 @@ JOB = """\
 import os, time
 
 me = os.environ["HOSTWRIGHT_RELEASE"]
-seconds = float(open("/var/lib/hello/seconds").read()) if os.path.exists("/var/lib/hello/seconds") else 0.0
+slow = "/var/lib/hello/slow." + me.rpartition("-")[2]
+seconds = float(open(slow).read()) if os.path.exists(slow) else 0.0
 began = time.time()
 open("/var/lib/hello/began", "w").write(me)
 time.sleep(seconds)
@@ -293,13 +294,20 @@ def jobs(shop: Project, sandbox: Sandbox) -> list[Stretch]:
     return [(words[1], float(words[2]), float(words[3])) for words in map(str.split, lines)]
 
 
-def test_a_job_survives_switches_and_prune(shop: Project, sandbox: Sandbox) -> None:
-    shop.edit_inventory("    env:", TIMERS + "    keep_releases: 1\n    env:")
-    sh(sandbox, shop.server, "echo 60 > /var/lib/hello/seconds; rm -f /var/lib/hello/began")
+def slow_job(shop: Project, sandbox: Sandbox) -> str:
+    """Deploy a release whose first job takes a minute, and wait until it runs. Returns the release."""
+    commit = shop.change("a long job")
+    sh(sandbox, shop.server, f"echo 60 > /var/lib/hello/slow.{commit}; rm -f /var/lib/hello/began")
     shop.inv("deploy")
     first = live(shop)
     until(lambda: sh(sandbox, shop.server, "cat /var/lib/hello/began || true") == first, 20, "the job runs")
-    sh(sandbox, shop.server, "echo 0 > /var/lib/hello/seconds")
+    sh(sandbox, shop.server, f"rm /var/lib/hello/slow.{commit}")
+    return first
+
+
+def test_a_job_survives_switches_and_prune(shop: Project, sandbox: Sandbox) -> None:
+    shop.edit_inventory("    env:", TIMERS + "    keep_releases: 1\n    env:")
+    first = slow_job(shop, sandbox)
     for number in range(2):
         shop.change(f"beside a job {number}")
         shop.inv("deploy")
@@ -326,12 +334,7 @@ def test_a_job_survives_switches_and_prune(shop: Project, sandbox: Sandbox) -> N
 
 
 def test_a_job_that_waits_is_not_lost_by_a_rollback(shop: Project, sandbox: Sandbox) -> None:
-    sh(sandbox, shop.server, "echo 60 > /var/lib/hello/seconds; rm -f /var/lib/hello/began")
-    shop.change("a long job")
-    shop.inv("deploy")
-    first = live(shop)
-    until(lambda: sh(sandbox, shop.server, "cat /var/lib/hello/began || true") == first, 20, "the job runs")
-    sh(sandbox, shop.server, "echo 0 > /var/lib/hello/seconds")
+    first = slow_job(shop, sandbox)
     shop.change("its job waits")
     shop.inv("deploy")
     second = live(shop)
