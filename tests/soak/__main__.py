@@ -40,6 +40,7 @@ class Soak:
     def __init__(self, folder: Path, switches: int, only: list[str]) -> None:
         self.folder = folder
         self.switches = switches
+        self.whole = not only
         every = schedule(switches)
         self.pieces = [piece for piece in every if not only or piece.name.partition("-")[0] in only]
 
@@ -83,15 +84,16 @@ class Soak:
         return list(json.loads(path.read_text())) if path.exists() else []
 
     def judge(self) -> int:
-        """Write the page; the exit code."""
+        """Write the page, unless only some scenarios were asked for; the exit code."""
         parts = [Result.load(self._path(piece)) for piece in self.pieces]
         results = merged(parts)
         facts = [part.facts for part in parts if part.facts]
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
         command = f"inv test.soak --switches {self.switches}"
         text = page(results, self._begins(), facts, command)
-        PAGE.write_text(text)
         print(text)
+        if self.whole:
+            PAGE.parent.mkdir(parents=True, exist_ok=True)
+            PAGE.write_text(text)
         bad = sum(len(result.lost) + len(result.problems) for result in results)
         slow = [found for result in results if (found := ratio(result)) > LIMIT]
         say(
