@@ -27,14 +27,18 @@ def hold(path: str, exclusive: bool = True) -> Optional[int]:
     return handle
 
 
-def held(path: str) -> bool:
-    """Does any process hold a lock on this file?"""
+def held(path: str, *, shared: bool = False) -> bool:
+    """Does any process hold a lock on this file?
+
+    Args:
+        shared: only an exclusive one counts. Two that ask at the same time then do not see each other.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         return False
     except BlockingIOError:
         return True
@@ -46,7 +50,7 @@ def holder(paths: Paths) -> Optional[dict[str, Any]]:
     """Who holds the host: run, action, project, by, began (Unix seconds), what; None when nobody does."""
     return (
         {key: value for key, value in _written(paths).items() if key != "digest"}
-        if held(paths.lock)
+        if held(paths.lock, shared=True)
         else None
     )
 

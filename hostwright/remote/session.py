@@ -114,7 +114,9 @@ class Session:
             if holder is None:
                 return None
             run = holder.get("run", "")
-            if run and request.get("attach", True) and not lock.held(self.paths.viewer(run)):
+            # when that run has ended, whoever holds the lock by now has not written its own name yet
+            alive = run and lock.held(self.paths.alive(run), shared=True)
+            if alive and request.get("attach", True) and not lock.held(self.paths.viewer(run)):
                 digest = request.get("digest", "")
                 self.answered = bool(digest) and digest == lock.asked(self.paths)
                 self.conversation.emit(events.Attached(holder, self.answered))
@@ -151,7 +153,7 @@ class Session:
         try:
             while True:
                 # asked before reading: what the worker wrote last is read in this round
-                alive = lock.held(self.paths.alive(run))
+                alive = lock.held(self.paths.alive(run), shared=True)
                 if handle < 0:
                     handle = self._open(run)
                 lines, rest = wire.split_lines(rest + self._read(handle))

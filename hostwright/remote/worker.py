@@ -95,6 +95,9 @@ def main(state: str, runtime: str, run_id: str) -> None:
     paths = Paths(state, runtime)
     paths.make()
     alive = lock.hold(paths.alive(run_id))
+    while alive is None:  # a viewer looks at this very moment
+        time.sleep(0.001)
+        alive = lock.hold(paths.alive(run_id))
     with open(paths.request(run_id), "rb") as file:
         request = json.load(file)
     os.unlink(paths.request(run_id))
@@ -119,8 +122,7 @@ def main(state: str, runtime: str, run_id: str) -> None:
         finished = events.RunFinished("failed", run.seconds, failed=1, message=explain(error))
     run.emit(finished)
     journal.prune(paths)
-    if alive is not None:
-        os.close(alive)
+    os.close(alive)
 
 
 def hold(paths: Paths, point: str, cancelled: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hostwright.remote import events, wire
+from hostwright.remote import events, lock, wire
 from hostwright.remote.catalog import Handler
 from hostwright.remote.resources.command import Command
 from hostwright.remote.resources.file import File
@@ -317,3 +317,19 @@ def test_wrong_protocol(machine: Machine) -> None:
     thread.join()
     channel.close()
     assert heard[-1]["message"] == "the agent speaks protocol 1, the controller 99"
+
+
+def test_the_name_of_a_run_that_has_ended_is_nobodys(machine: Machine) -> None:
+    """Between taking the lock and writing its name, a run would be taken for the one before it."""
+    machine.hold(machine.request(file(machine), digest="d1"))
+    (machine.root / "etc/motd").write_text("edited\n")
+    handle = lock.hold(str(machine.runtime / "lock"))
+    assert handle is not None
+    channel, heard, thread = start(machine, machine.request(file(machine), digest="d1"))
+    time.sleep(0.5)
+    assert not saw(heard, "attached")
+    os.close(handle)
+    thread.join()
+    channel.close()
+    assert (heard[-1]["outcome"], heard[-1]["changed"]) == ("done", 1)
+    assert (machine.root / "etc/motd").read_text() == "hello\n"
