@@ -88,6 +88,8 @@ class Container:
         """Kills its init process, which takes every other process with it. Nothing is written or said."""
         init = self.cgroup.init()
         if init is not None:
+            # the kernel says goodbye on each socket of a killed process; without power nobody would
+            remove_interface(self.interface)
             os.kill(init, signal.SIGKILL)
             # systemd-nspawn sees it, takes its interface down and ends by itself
             self.cgroup.wait_empty(STOP_TIMEOUT)
