@@ -96,7 +96,7 @@ class HealthCheck(Settings):
 
 
 class Limits(Settings):
-    """What the app may use at most, all its processes together."""
+    """What each service of the app may use at most: its web server, each process, each job."""
 
     memory: MemorySize | None = Field(
         default=None,

@@ -36,7 +36,7 @@ class Disk:
     """
 
     def __init__(self, sandbox: Sandbox, server: Server, folder: Path, mib: int, where: str = "/srv") -> None:
-        self._image = folder / "disk.img"
+        self._image, self._copies = folder / "disk.img", 0
         self.live, self._copy = folder / "live", folder / "copy"
         for mount in (self.live, self._copy):
             mount.mkdir()
@@ -52,16 +52,21 @@ class Disk:
     def after_a_power_cut(self) -> Path:
         """What the disk holds at this moment, mounted: the file system's journal is replayed, memory is lost."""
         self.forget()
-        copy = self._image.with_suffix(".copy")
+        # another file each time: mount takes a loop device that still has the file of that name, with what it cached
+        self._copies += 1
+        copy = self._image.with_suffix(f".copy{self._copies}")
         for _ in range(10):
             before = self._written()
-            shutil.copyfile(self._image, copy)
+            command(
+                "dd", f"if={self._image}", f"of={copy}", "bs=1M", "iflag=direct", "conv=sparse", "status=none"
+            )
             if before == self._written():
                 break
             time.sleep(0.1)
         else:
             raise AssertionError("something writes to the disk all the time")
         command("mount", "-o", "loop", str(copy), str(self._copy))
+        copy.unlink()  # gone when it is unmounted
         return self._copy
 
     def forget(self) -> None:
