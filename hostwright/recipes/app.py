@@ -43,9 +43,9 @@ def app_resources(app: App, host: Host, render: Render) -> list[Resource]:
         User(name=name, system=True, home=layout.state, comment=f"the app {name}", app=name),
         Directory(name=layout.root, app=name),
         Directory(name=layout.releases, app=name),
-        # other apps have no business in this one's code
+        # other apps have no business in this one's code; that of a pyproject.toml may be installed as a package
         Directory(name=layout.trees, mode=0o750, group=name, app=name),
-        Directory(name=layout.venvs, app=name),
+        Directory(name=layout.venvs, mode=0o750, group=name, app=name),
         Directory(name=layout.state, mode=0o700, owner=name, group=name, app=name),
         Directory(name=layout.runtime, app=name),
     ]

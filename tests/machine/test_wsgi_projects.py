@@ -382,7 +382,10 @@ def test_uploads_outlive_releases(gallery: Project, sandbox: Sandbox) -> None:
     assert "dog.txt" in gallery.inv("run", "ls uploads/new").out
     # other apps may not read it, nginx may
     sh(sandbox, gallery.server, "useradd stranger")
-    sh(sandbox, gallery.server, "! setpriv --reuid=stranger --clear-groups ls /srv/gallery/shared/uploads")
+    stranger = "setpriv --reuid=stranger --regid=stranger --clear-groups"
+    for path in ("shared/uploads", "trees", "venvs", "current/code/", "current/venv/"):
+        sh(sandbox, gallery.server, f"! {stranger} ls /srv/gallery/{path}")
+    sh(sandbox, gallery.server, f"! {stranger} cat /srv/gallery/current/env")
     assert "0 changed" in gallery.inv("provision").out
     assert "0 do not" in gallery.inv("verify").out
     gallery.inv("deploy")

@@ -33,6 +33,15 @@ def test_a_site_without_static_files_is_as_it_was(tmp_path: Path) -> None:
     assert text.startswith("# hello: managed by Hostwright\nupstream hello {")
 
 
+def test_other_apps_do_not_read_code_and_packages(tmp_path: Path) -> None:
+    """A pyproject.toml's own code may be installed as a package."""
+    found = {made.name: made for made in app_resources(*app_and_host(tmp_path), renderer(tmp_path))}
+    for path in ("/srv/hello/trees", "/srv/hello/venvs"):
+        folder = found[path]
+        assert isinstance(folder, Directory)
+        assert (folder.mode, folder.owner, folder.group) == (0o750, "root", "hello")
+
+
 def test_locations(tmp_path: Path) -> None:
     app, _ = app_and_host(
         tmp_path, "    static: {/static: static, /media: uploads/big}\n    shared: [uploads, static/made]\n"
