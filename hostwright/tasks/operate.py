@@ -130,6 +130,8 @@ def run(
             argv = shlex.split(required(command, 'inv run "COMMAND" [--app NAME] [--host HOST]'))
         except ValueError as error:
             raise UsageError(f"the command does not split into words: {error}") from error
+        if not argv:
+            raise UsageError("the command is empty", hint='e.g. inv run "python --version"')
         chosen = session.app(app)
         hosts = session.hosts(host, purpose="deploy", app=chosen.name)
         _, report = ask(session, hosts, "run", app=chosen.name, argv=argv)

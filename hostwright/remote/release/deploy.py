@@ -16,6 +16,7 @@ from .folder import write_folder
 from .git import Repository
 from .guard import guard
 from .identity import own
+from .symptoms import heard
 from .transaction import Transaction
 from .tree import Store, tree_of
 from .venv import ensure_venv, platform
@@ -120,7 +121,7 @@ def _release_command(deploy: Transaction, release: str) -> None:
     request, run = deploy.request, deploy.run
     argv, limit = tuple(request["release_command"]), float(request["release_command_timeout"])
     written = _written(argv)
-    changed = "The old release is live. What the command changed in a database stays changed."
+    stays = "What the command changed in a database stays changed."
     with run.step("release_command", written) as step:
         # first: what it did stays, also when it is cut short
         deploy.log.add("ran", release, command=list(argv))
@@ -133,11 +134,9 @@ def _release_command(deploy: Transaction, release: str) -> None:
             if error.argv[0] != "systemd-run":
                 raise
             message = "%s was ended after %g s: `release_command_timeout` in the inventory" % (written, limit)
-            raise StepError(message, error.tail, changed) from error
+            raise StepError(message, error.tail, stays) from error
         if not result.ok:
-            raise StepError(
-                "%s ended with exit code %d" % (written, result.exit_code),
-                tuple((result.out + result.err).splitlines()[-20:]),
-                changed,
-            )
+            tail = tuple((result.out + result.err).splitlines()[-20:])
+            hint = ("%s %s" % (heard(deploy.layout.app, tail), stays)).strip()
+            raise StepError("%s ended with exit code %d" % (written, result.exit_code), tail, hint)
         step.detail = written

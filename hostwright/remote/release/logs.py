@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # journalctl(1) --output: time and unit before each line; only the text; one JSON object a line
 FORMATS = ("short-iso", "cat", "json")
+NO_UNIT = "Failed to add filter for units: No data available"
 YEAR, HOUR = 365 * 86400.0, 3600.0
 
 
@@ -88,6 +89,11 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     for line in newest_first:
         send(line)
     listener.check()
+    if NO_UNIT in result.err:
+        # what journalctl(1) says of a pattern that fits no unit in the journal
+        which = request.get("process") or request.get("release") or layout.app
+        hint = "A timer's job writes when it runs: inv status shows when." if request.get("process") else ""
+        raise StepError("%s has written nothing yet" % which, hint=hint)
     # 1 without a word: nothing matched --grep
     if result.exit_code not in (0, 1) or (result.exit_code == 1 and result.err.strip()):
         tail = result.tail() or ("it ended with exit code %d" % result.exit_code,)

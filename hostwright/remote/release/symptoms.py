@@ -23,10 +23,23 @@ WRITTEN = (
         "See `module:` in the inventory.",
     ),
     (r"ModuleNotFoundError", "Is it in the requirements, or below `directory:`?"),
-    (r"Read-only file system|PermissionError", "The app may write below /var/lib/{app} (its HOME) and /tmp."),
+    (
+        # SQLite says it in words of its own
+        r"Read-only file system|PermissionError|unable to open database file|attempt to write a readonly database",
+        "The app may write below /var/lib/{app} (its HOME), in its `shared:` directories and in /tmp.",
+    ),
     (r"Address already in use", "The app is served through a socket; it must not listen itself."),
     (r"KeyError: '[A-Z][A-Z0-9_]+'", "Is that a variable? Then it belongs into `env:` or `env_file:`."),
 )
+
+
+def heard(app: str, written: Sequence[str]) -> str:
+    """What to do about what an app or a command of it wrote, or an empty string."""
+    text = "\n".join(written)
+    for pattern, what in WRITTEN:
+        if re.search(pattern, text):
+            return what.format(app=app)
+    return ""
 
 
 def advice(app: str, health: Mapping[str, Any], reply: Reply, written: Sequence[str]) -> str:
@@ -38,10 +51,9 @@ def advice(app: str, health: Mapping[str, Any], reply: Reply, written: Sequence[
         reply: the last one.
         written: the telling lines of the instance's log.
     """
-    text = "\n".join(written)
-    for pattern, what in WRITTEN:
-        if re.search(pattern, text):
-            return what.format(app=app)
+    told = heard(app, written)
+    if told:
+        return told
     if reply.silent and not written:
         return "Does it wait for something while it is imported or asked, e.g. a database?"
     if reply.status in (0, health["expect"]):

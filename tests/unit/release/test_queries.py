@@ -277,6 +277,17 @@ def test_nothing_that_matches_is_no_failure(controller: Controller) -> None:
     assert logs.query({"app": "hello", "grep": "x"}, system, controller.conversation).outcome == "done"
 
 
+def test_a_job_that_never_ran_has_no_log(controller: Controller) -> None:
+    about = json.dumps({"timers": {"tidy": {}}})
+    said = "Failed to add filter for units: No data available"
+    system = server(commands={"journalctl ...": {"exit": 1, "err": said}})
+    system.put(f"{ROOT}/releases/r3/release.json", about)
+    with pytest.raises(StepError) as error:
+        logs.query({"app": "hello", "process": "tidy"}, system, controller.conversation)
+    assert error.value.message == "tidy has written nothing yet"
+    assert "inv status" in error.value.hint
+
+
 @pytest.mark.parametrize("code", [1, 2])
 def test_what_journalctl_does_not_understand(controller: Controller, code: int) -> None:
     system = server(commands={"journalctl ...": {"exit": code, "err": "Failed to parse timestamp: yesterdy"}})

@@ -79,3 +79,15 @@ def test_it_fails() -> None:
         _release_command(transaction, "r2")
     assert error.value.message == "sleep 'an hour' ended with exit code 3"
     assert error.value.tail == ("no such table",)
+    assert error.value.hint == "What the command changed in a database stays changed."
+
+
+def test_it_fails_where_it_may_not_write() -> None:
+    """As Django's db.sqlite3 beside manage.py does."""
+    transaction, _ = deploy({"exit": 1, "err": "OperationalError: unable to open database file\n"})
+    with pytest.raises(StepError) as error:
+        _release_command(transaction, "r2")
+    assert error.value.hint == (
+        "The app may write below /var/lib/hello (its HOME), in its `shared:` directories and in /tmp. "
+        "What the command changed in a database stays changed."
+    )

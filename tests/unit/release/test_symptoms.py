@@ -21,6 +21,7 @@ HEALTH = {"path": "/health", "expect": 200, "headers": {"Host": "shop.example.co
         ("Failed to find application object: 'app'", "`module:`"),
         ("ModuleNotFoundError: No module named 'httpx'", "requirements"),
         ("OSError: [Errno 30] Read-only file system: 'cache.txt'", "/var/lib/shop"),
+        ("sqlite3.OperationalError: attempt to write a readonly database", "`shared:`"),
         ("OSError: [Errno 98] Address already in use", "socket"),
         ("KeyError: 'API_TOKEN'", "`env:`"),
         ("sqlite3.OperationalError: disk I/O error\nOSError: [Errno 28] No space left on device", "df -h"),

@@ -90,6 +90,7 @@ WRONG = [
     (("prune", "--keep", "0"), 2, '--keep: expected an integer from 1 to 1000, got "0"'),
     (("--dry", "restart"), 2, "--dry works with provision (it means --check)"),
     (("run", 'a "b'), 2, "the command does not split into words: No closing quotation"),
+    (("run", "--host", "web1", "--command", " "), 2, "the command is empty"),
     (("run", "--host", "web1", "-x"), 2, "usage: inv run"),
     (("status", "--inventory", "other.yaml"), 2, "other.yaml does not exist"),
     (("provision", "--hots", "web1"), 1, "No idea what '--hots' is!"),
