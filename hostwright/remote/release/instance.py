@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 QUICK = 30.0
 # how long an instance that takes no traffic may take to stop before it is killed
 ABANDON = 10.0
+# and one that finishes what it is doing; its unit allows less
+RETIRED = 150.0
 PROPERTIES = (
     "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus", "NRestarts", "StatusText", "MainPID",
     "NeedDaemonReload", "DropInPaths", "MemoryCurrent", "ControlGroup", "ActiveEnterTimestampMonotonic",
@@ -86,10 +88,20 @@ class Instances:
         ) not in shown.get("DropInPaths", ""):
             self._system.run(("systemctl", "daemon-reload"), timeout=QUICK)
         self._system.run(("systemctl", "reset-failed", service), timeout=QUICK, check=False)
+        if shown.get("ActiveState") not in (None, "inactive", "failed"):
+            self._end_without_socket(release)
         if gently:
             self._weigh(release, str(STARTING))
         self._system.run(("systemctl", "start", self._layout.unit(release, "socket")), timeout=QUICK)
         self._system.run(("systemctl", "start", "--no-block", service), timeout=QUICK)
+
+    def _end_without_socket(self, release: str) -> None:
+        """A stop that was cut between socket and service left one that nobody can reach.
+
+        Systemd does not start a socket while its service runs: "Socket service already active, refusing".
+        """
+        if self.show(release, "socket").get("ActiveState") != "active":
+            self._system.run(("systemctl", "stop", self._layout.unit(release)), timeout=RETIRED)
 
     def lower(self, release: str) -> None:
         """Should memory end, this instance goes first. Set as soon as its first process is there: others inherit it."""

@@ -8,6 +8,7 @@ import pytest
 
 from hostwright.remote import events
 from hostwright.remote.release.heal import heal, last_live, strays
+from hostwright.remote.release.instance import PROPERTIES
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.record import Log
 from hostwright.remote.run import Run
@@ -162,3 +163,32 @@ def test_before_the_first_deploy_there_is_nothing_to_do() -> None:
     said: list[events.Event] = []
     heal(system, Layout("hello"), Run(said.append, lambda: False))
     assert said == []
+
+
+def test_the_live_instance_lost_its_socket() -> None:
+    """Systemd refuses to start a socket whose service runs, and without one nobody reaches the app."""
+    folder = f"{ROOT}/releases/r1"
+    drop_in = "DropInPaths=/run/systemd/system/hello@r1.service.d/release.conf\n"
+    system = FakeSystem(
+        files={
+            f"{ROOT}/releases.jsonl": '{"did":"live","id":"r1"}\n',
+            f"{ROOT}/current": {"link": "releases/r1"},
+            **{f"{folder}/{part}": "{}" for part in ("release.json", "code", "gunicorn.conf.py", "env")},
+            f"{folder}/venv/bin/python": "",
+            "/run/systemd/system": None,
+        },
+        commands={
+            DRAINING: "",
+            "systemctl list-units ...": "hello@r1.service loaded active running x\n",
+            f"systemctl show --property={','.join(PROPERTIES)} hello@r1.service": f"ActiveState=active\n{drop_in}",
+            f"systemctl show --property={','.join(PROPERTIES)} hello@r1.socket": "ActiveState=inactive\n",
+            "systemctl stop ...": "",
+            "systemctl reset-failed ...": "",
+            "systemctl start ...": "",
+        },
+    )
+    heal(system, Layout("hello"), Run(lambda event: None, lambda: False))
+    did = [argv[1:] for argv in system.ran if argv[1] in ("stop", "start")]
+    assert did == [
+        ("stop", "hello@r1.service"), ("start", "hello@r1.socket"), ("start", "--no-block", "hello@r1.service"),
+    ]  # fmt: skip
