@@ -45,6 +45,10 @@ class Step:
         self.data: dict[str, Any] = {}
 
 
+# how a step of a release fails; the last three where somebody's hand damaged a file of ours
+ERRORS = (StepError, CommandFailed, OSError, ValueError, LookupError, TypeError)
+
+
 class Run:
     """Gives events a time and hands them on.
 
@@ -126,3 +130,14 @@ def explain(error: BaseException) -> str:
             return "%s%s: see df -h and df -i on the server" % (error.strerror, where)
         return "%s%s" % (error.strerror, where)
     return "%s: %s" % (type(error).__name__, error)
+
+
+def explain_short(error: BaseException) -> str:
+    """One line for whatever ends a release."""
+    if isinstance(error, StepError):
+        return error.message
+    if isinstance(error, CommandFailed):
+        return "%s: %s" % (error.argv[0], error.reason)
+    if isinstance(error, RunCancelled):
+        return "stopped by the user"
+    return explain(error)

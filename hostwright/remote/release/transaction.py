@@ -7,8 +7,8 @@ was; what goes wrong after it is told, and done again by the next run.
 from __future__ import annotations
 
 from .. import events
-from ..run import StepError, explain
-from ..system import CommandFailed, RunCancelled
+from ..run import ERRORS, StepError, explain_short
+from ..system import RunCancelled
 from .beside import Beside
 from .drain import MOST, Drain
 from .gate import Gate
@@ -78,14 +78,14 @@ class Transaction:
             self.release = make(self)
             self._prove()
             self._switch()
-        except (StepError, CommandFailed, OSError, RunCancelled) as error:
+        except (*ERRORS, RunCancelled) as error:
             if not self._live:
                 return self._undo(error)
             self._notice(error)
         for finish in (self._drain, self._prune):
             try:
                 finish()
-            except (StepError, CommandFailed, OSError) as error:
+            except ERRORS as error:
                 self._notice(error)
         about = self.shelf.about(self.release)
         data = {key: about.get(key, "") for key in ("id", "commit", "subject")}
@@ -164,7 +164,14 @@ class Transaction:
             self.run.safe_point()
             start = self.system.monotonic()
             # one rename(2), then fsync of /srv/APP
-            self.system.symlink_atomic("releases/" + self.release, self.layout.current)
+            try:
+                self.system.symlink_atomic("releases/" + self.release, self.layout.current)
+            except OSError as error:
+                if self.shelf.current() != self.release:
+                    raise
+                # it was the fsync: nginx follows the new link already
+                what = "the switch may not survive a power cut: %s" % explain_short(error)
+                self.run.emit(events.Noticed(what))
             now = self.system.monotonic()
             self._live = True
             # from here there is no way back but a rollback
@@ -197,7 +204,7 @@ class Transaction:
         try:
             with self.run.step("processes") as step:
                 step.detail = self.beside.take_over(self.release)
-        except (StepError, CommandFailed, OSError):
+        except ERRORS:
             self._turn_back()
             raise
 
@@ -247,7 +254,7 @@ class Transaction:
         self._live, self._turned = False, True
         try:
             self.beside.take_over(self.before, prove=False)
-        except (StepError, CommandFailed, OSError) as problem:
+        except ERRORS as problem:
             self.run.emit(
                 events.Noticed("its processes: %s" % explain_short(problem), "The next run starts them.")
             )
@@ -259,18 +266,20 @@ class Transaction:
         self.system.cancelled = lambda: False
         release = self.release or (self.request.get("release") or {}).get("id", "")
         about = self.shelf.about(release) or self.request
+        # what a release command did stays, whoever stopped the run: a rollback must be able to tell
+        told = not cancelled or (self.made and self.shelf.about(release).get("release_command"))
         try:
             self._stop_again(release)
             if self.made and not refused and not self._turned:
                 for path in (self.layout.release(release), "%s/.%s.tmp" % (self.layout.releases, release)):
                     self.system.remove_tree(path)
-            if release and not cancelled and (self.made or self._started):
+            if release and told and (self.made or self._started):
                 self.log.add(
                     "bad" if refused else "failed", release, by=self.request["by"], action=self.action,
                     commit=about.get("commit", ""), subject=about.get("subject", ""),
                     seconds=round(self.run.seconds, 2), why=explain_short(error),
                 )  # fmt: skip
-        except (CommandFailed, OSError) as problem:
+        except ERRORS as problem:
             self.run.emit(events.Noticed("cleaning up failed too: %s" % explain_short(problem)))
         return events.RunFinished(
             "cancelled" if cancelled else "refused" if refused else "failed",
@@ -282,18 +291,20 @@ class Transaction:
         )
 
     def _stop_again(self, release: str) -> None:
-        if self._started:
-            self.beside.abandon(release)
-        drain = float(self.shelf.about(release).get("drain", 0))
-        if self._turned and self.before:
-            self.drain.leave(self.instances, release, drain)
-        elif self._drained:
+        try:
             if self._started:
-                self.instances.settle(release)
-            self.drain.begin(release, drain)
-        elif self._started:
-            self.instances.abandon(release)
-        self._start_again()
+                self.beside.abandon(release)
+            drain = float(self.shelf.about(release).get("drain", 0))
+            if self._turned and self.before:
+                self.drain.leave(self.instances, release, drain)
+            elif self._drained:
+                if self._started:
+                    self.instances.settle(release)
+                self.drain.begin(release, drain)
+            elif self._started:
+                self.instances.abandon(release)
+        finally:
+            self._start_again()
 
     def _start_again(self) -> None:
         """After `switch: restart`, the old release."""
@@ -306,14 +317,3 @@ class Transaction:
         if not release:
             return "nothing is live yet"
         return "%s is live" % (self.shelf.about(release).get("commit", "")[:7] or release)
-
-
-def explain_short(error: BaseException) -> str:
-    """One line."""
-    if isinstance(error, StepError):
-        return error.message
-    if isinstance(error, CommandFailed):
-        return "%s: %s" % (error.argv[0], error.reason)
-    if isinstance(error, RunCancelled):
-        return "stopped by the user"
-    return explain(error)

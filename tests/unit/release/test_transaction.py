@@ -318,3 +318,66 @@ def test_the_first_deploy_has_nothing_to_drain(monkeypatch: pytest.MonkeyPatch) 
     finished = story.tell()
     assert (finished.outcome, finished.data["before"]) == ("done", "")
     assert story.commands("stop") == []
+
+
+# -- where things meet -------------------------------------------------------------------------------------------------
+
+
+def test_the_old_one_is_started_again_also_when_the_new_one_cannot_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = Story(monkeypatch, REFUSED, switch="restart")
+
+    def stuck(*_: Any) -> None:
+        raise CommandFailed(("systemctl", "stop", "hello@new.service"), 1, (), "no answer within 30 s")
+
+    monkeypatch.setattr(story.transaction.instances, "abandon", stuck)
+    assert story.tell().outcome == "refused"
+    assert story.commands("start")[-2:] == ["hello@old.socket", "--no-block hello@old.service"]
+
+
+def test_what_a_damaged_file_leads_to_is_undone_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release.json without `health`, say: with `switch: restart` nothing would run any more."""
+    story = Story(monkeypatch, KeyError("health"), switch="restart")
+    finished = story.tell()
+    assert (finished.outcome, finished.message) == ("failed", "KeyError: 'health'")
+    assert story.live == "releases/old"
+    assert story.commands("stop")[-2:] == ["hello@new.socket", "hello@new.service"]
+    assert story.commands("start")[-2:] == ["hello@old.socket", "--no-block hello@old.service"]
+
+
+def test_a_switch_whose_fsync_fails_has_taken_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nginx follows the new link from the rename on: to stop the new release now would be an outage."""
+    story = Story(monkeypatch)
+    symlink = story.system.symlink_atomic
+
+    def fail(target: str, path: str) -> None:
+        symlink(target, path)
+        if path.endswith("/current"):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(story.system, "symlink_atomic", fail)
+    assert story.tell().outcome == "done"
+    assert story.live == "releases/new"
+    assert story.commands("stop") == ["hello@old.socket", "--no-block hello@old.service"]
+    notices = [event.message for event in story.events if isinstance(event, events.Noticed)]
+    assert notices == ["the switch may not survive a power cut: Input/output error"]
+
+
+def test_a_release_command_is_remembered_when_the_user_stopped_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A rollback names it: what it did to the database stayed."""
+    story = Story(monkeypatch)
+
+    def make(transaction: Transaction) -> str:
+        story.make(transaction)
+        about = {"id": "new", "health": {}, "release_command": ["alembic"]}
+        story.system.put(f"{ROOT}/releases/new/release.json", json.dumps(about))
+        transaction.log.add("ran", "new", command=["alembic"])
+        story.cancelled = True
+        return "new"
+
+    assert story.tell(make).outcome == "cancelled"
+    assert story.verdict() == ("failed", "stopped by the user")
+    assert Log(story.system, Layout("hello")).known()["new"].ran == "alembic"
