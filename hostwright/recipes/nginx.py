@@ -13,6 +13,7 @@ from hostwright.remote.release.assets import is_shared
 from hostwright.remote.resources.absent import Absent
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.file import File
+from hostwright.remote.resources.set_aside import SetAside
 from hostwright.remote.resources.unit import Unit
 
 # a path that nginx.conf(5) can hold as it is
@@ -35,6 +36,10 @@ def nginx(apps: Sequence[App], render: Render) -> list[Resource]:
     if not open_apps:
         closed = render("nginx/closed.conf.j2")
         resources.append(_file(DEFAULT_SITE, closed, yields=True))
+    for app in open_apps:
+        # of the time when it had domains: nginx refuses the same upstream twice
+        name = f"{SITES}/hostwright-{app.name}.conf"
+        resources.append(SetAside(name=name, app=app.name, notify=(RELOAD.name,)))
     for app in apps:
         name = DEFAULT_SITE if app in open_apps else f"{SITES}/hostwright-{app.name}.conf"
         owner = "" if app in open_apps else app.name

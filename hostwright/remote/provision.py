@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import events
+from . import events, neighbours
 from .catalog import Catalog
 from .converge import Converge
 from .records import Conflict, Records
@@ -29,7 +29,7 @@ def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFin
     check = not request["apply"]
     run = Run(emit if check else heard.append, lambda: False)
     records = Records(system, request["paths"]["state"], request["project"])
-    catalog = records.admit(Catalog.from_wire(request["catalog"]))
+    catalog = _admit(request, records, system)
     run.emit(
         events.RunStarted(
             request["run"],
@@ -65,10 +65,18 @@ def job(request: Request, system: System, run: Run) -> events.RunFinished:
         Conflict: as in `plan`; the server may have changed since.
     """
     records = Records(system, request["paths"]["state"], request["project"])
-    catalog = records.admit(Catalog.from_wire(request["catalog"]))
+    catalog = _admit(request, records, system)
     catalog = _look_around(request, catalog, records, system, run)
     records.claim_apps(catalog)
     return Converge(catalog, system, records, run, apply=True, show_diff=bool(request.get("diff"))).converge()
+
+
+def _admit(request: Request, records: Records, system: System) -> Catalog:
+    """The part of the catalog that this project may have here."""
+    catalog = Catalog.from_wire(request["catalog"])
+    records.admit_apps(catalog)
+    neighbours.check(catalog, records, system)
+    return records.admit(catalog)
 
 
 def _look_around(request: Request, catalog: Catalog, records: Records, system: System, run: Run) -> Catalog:

@@ -75,10 +75,8 @@ class Records:
         A resource that yields is left out where another project declares the same.
 
         Raises:
-            Conflict: another project declares the same thing differently, or an app of that name is another's.
+            Conflict: another project declares the same thing differently.
         """
-        for app in sorted({resource.app for resource in catalog.resources if resource.app}):
-            self._check_app(app)
         mine = []
         for resource in catalog.resources:
             yields = getattr(resource, "yields", False)
@@ -91,6 +89,15 @@ class Records:
                 self._refuse(resource, project, entry)
             mine.append(resource)
         return Catalog(mine, catalog.handlers)
+
+    def admit_apps(self, catalog: Catalog) -> None:
+        """May this project have apps of these names here?
+
+        Raises:
+            Conflict: another project has one, or something that we did not make.
+        """
+        for app in sorted({resource.app for resource in catalog.resources if resource.app}):
+            self._check_app(app)
 
     def _check_app(self, app: str) -> None:
         """An app's name is its user, its units and its folders: they must be ours, or not be there."""

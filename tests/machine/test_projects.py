@@ -100,6 +100,20 @@ def test_two_projects_on_one_server(tmp_path: Path, sandbox: Sandbox, fresh_serv
     three.write_inventory(domains="gamma.example.com")
     said = three.inv("provision", code=1).out
     assert "belongs to the project 'one', not to 'three'" in said
+
+    # nor is its domain free
+    two.write_inventory(domains="beta.example.com, alpha.example.com")
+    said = two.inv("provision", code=1).out
+    assert "alpha.example.com belongs to the project 'one' on this server" in said
+    assert two.curl("/health", host="beta.example.com")[0] == 200
+
+    # to answer to every name, and to its own again
+    for domains in ("", "beta.example.com"):
+        two.write_inventory(domains=domains)
+        two.inv("provision")
+        assert re.search(r"0 changed", two.inv("provision").out)
+        assert two.curl("/health", host="beta.example.com")[0] == 200
+        assert (two.curl("/health", host="other.example.com")[0] == 200) == (not domains)
     assert one.curl("/health", host="alpha.example.com")[0] == 200
 
 

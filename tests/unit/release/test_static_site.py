@@ -9,7 +9,7 @@ import pytest
 
 from hostwright.inventory import App, Host
 from hostwright.recipes.app import app_resources
-from hostwright.recipes.nginx import Static, static
+from hostwright.recipes.nginx import DEFAULT_SITE, Static, nginx, static
 from hostwright.recipes.release import deploy_fields
 from hostwright.recipes.render import renderer
 from hostwright.remote.release.deploy import STEPS
@@ -40,6 +40,18 @@ def test_other_apps_do_not_read_code_and_packages(tmp_path: Path) -> None:
         folder = found[path]
         assert isinstance(folder, Directory)
         assert (folder.mode, folder.owner, folder.group) == (0o750, "root", "hello")
+
+
+def test_an_app_that_loses_its_domains_has_one_site_at_any_time(tmp_path: Path) -> None:
+    """nginx refuses two upstreams of one name, and judges each file as it is written."""
+    app, _ = app_and_host(tmp_path)
+    named = "/etc/nginx/sites-enabled/hostwright-hello.conf"
+    found = [made.id for made in nginx([app], renderer(tmp_path))]
+    assert found.index(f"set_aside:{named}") < found.index(f"file:{DEFAULT_SITE}")
+    app, _ = app_and_host(tmp_path, "    domains: [hello.example.com]\n")
+    found = [made.id for made in nginx([app], renderer(tmp_path))]
+    assert found.index(f"file:{DEFAULT_SITE}") < found.index(f"file:{named}")
+    assert f"set_aside:{named}" not in found
 
 
 def test_locations(tmp_path: Path) -> None:
