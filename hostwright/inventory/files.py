@@ -19,9 +19,7 @@ def check_url_path(value: str) -> str:
     """The beginning of a URL's path; a slash at its end means nothing. It ends up in nginx's configuration."""
     value = value.removesuffix("/")
     if not URL_PATH.match(value):
-        raise ValueError(
-            f"expected the beginning of a URL's path, such as /static, {describe(value)}"
-        )
+        raise ValueError(f"expected the beginning of a URL's path, such as /static, {describe(value)}")
     return value
 
 

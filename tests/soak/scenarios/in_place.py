@@ -40,6 +40,14 @@ server {{
     }}
 }}
 """
+# until no old worker accepts any more: what it had accepted by then it would close, at the next measurement's cost
+RELOAD = """\
+old=$(pgrep -P "$(cat /run/nginx.pid)")
+systemctl reload nginx
+for pid in $old; do
+    while [ "$(ps -o args= -p "$pid")" = "nginx: worker process" ]; do sleep 0.05; done
+done
+"""
 INSTALL = f"""\
 mkdir -p /srv/{NAME} {STATE}
 chown {APP}: {STATE}
@@ -52,8 +60,7 @@ git clone --quiet /srv/{NAME}/work /srv/{NAME}/code
 sed -i "s,VENV,$(readlink -f /srv/{APP}/current/venv)," /etc/systemd/system/{NAME}.service
 systemctl daemon-reload
 systemctl start {NAME}
-systemctl reload nginx
-"""
+{RELOAD}"""
 COMMIT = f"""\
 cd /srv/{NAME}/work
 sed -i 's/^VERSION = .*/VERSION = "in place NUMBER"/' counting.py
@@ -68,8 +75,7 @@ REMOVE = f"""\
 systemctl stop {NAME}
 rm -rf /etc/nginx/conf.d/{NAME}.conf /etc/systemd/system/{NAME}.service /srv/{NAME} {STATE}
 systemctl daemon-reload
-systemctl reload nginx
-"""
+{RELOAD}"""
 
 
 def in_place(bench: Bench, plan: Plan, count: int, pause: float = 3.0) -> Verdict:
