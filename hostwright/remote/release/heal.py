@@ -34,14 +34,7 @@ def heal(system: System, layout: Layout, run: Run) -> None:
     for path in (layout.trees, layout.venvs, layout.assets):
         Store(system, path).clean(used(system, layout.releases))
     system.remove_tree(layout.build)
-    last = last_live(log.lines())
-    if current and current != last:
-        about = shelf.about(current)
-        log.add(
-            "live", current, before=last, by=about.get("by", ""), commit=about.get("commit", ""),
-            subject=about.get("subject", ""), action="healed",
-        )  # fmt: skip
-        run.emit(events.Noticed("%s went live when a run was interrupted; the log says so now" % current))
+    _complete_log(system, layout, run, current)
     states, draining = instances.states(), drain.active()
     if current in draining:
         drain.end(current)
@@ -60,12 +53,47 @@ def heal(system: System, layout: Layout, run: Run) -> None:
         run.emit(events.Noticed(line))
     for name in unfinished(system.listdir(layout.releases), log.known(), current):
         about = shelf.about(name)
-        system.remove_tree("%s/%s" % (layout.releases, name))
-        if not name.startswith("."):
+        if name.startswith("."):
+            system.remove_tree("%s/%s" % (layout.releases, name))
+        elif about.get("id") == name:  # else somebody's own: a release has its facts before it has its name
+            shelf.remove(name)
             facts = {key: about.get(key, "") for key in ("by", "commit", "subject")}
             log.add("failed", name, why="interrupted", **facts)
             run.emit(events.Noticed("removed the release %s that an interrupted run left" % name))
     _forget_drop_ins(system, layout, instances, {*states, current})
+
+
+def _complete_log(system: System, layout: Layout, run: Run, current: str) -> None:
+    """`current` beats the log, and so does what lies on the disk."""
+    shelf, log = Shelf(system, layout), Log(system, layout)
+    last = last_live(log.lines())
+    for name in forgotten(shelf, system.listdir(layout.releases), log.known(), current, last):
+        _went_live(log, shelf, name, last, "found")
+        run.emit(events.Noticed("the log did not know the release %s any more; now it does" % name))
+        last = name
+    if current and current != last:
+        _went_live(log, shelf, current, last, "healed")
+        run.emit(events.Noticed("%s went live when a run was interrupted; the log says so now" % current))
+
+
+def _went_live(log: Log, shelf: Shelf, release: str, before: str, action: str) -> None:
+    about = shelf.about(release)
+    log.add(
+        "live", release, before=before, by=about.get("by", ""), commit=about.get("commit", ""),
+        subject=about.get("subject", ""), action=action, again=bool(before) and shelf.alike(release, before),
+    )  # fmt: skip
+
+
+def forgotten(
+    shelf: Shelf, names: Sequence[str], known: Mapping[str, Known], current: str, last: str
+) -> list[str]:
+    """Releases that the log, lost or damaged by hand, does not speak of any more; the oldest first.
+
+    An interrupted run leaves one release that no line speaks of, and the next run clears it up. So where there are
+    two, or one and no line about any live release, they are the way back.
+    """
+    lost = [name for name in unfinished(names, known, current) if shelf.about(name).get("id") == name]
+    return lost if len(lost) > 1 or (current and not last) else []
 
 
 def last_live(lines: Sequence[bytes]) -> str:

@@ -48,7 +48,7 @@ def table(
     for release, entry in reversed(list(known.items())):
         here = release in present
         wrong += entry.verdict != "good"
-        if not here and (entry.verdict == "good" or wrong > WRONG):
+        if not here and release != current and (entry.verdict == "good" or wrong > WRONG):
             continue
         state = "current" if release == current else "previous" if release == back else entry.verdict
         rows.append(

@@ -6,6 +6,7 @@ from .git import Repository
 from .instance import Instances
 from .processes import Processes
 from .record import Log, Shelf, previous
+from .shorten import shorten
 from .tree import Store, tree_of, used
 
 TYPE_CHECKING = False
@@ -81,10 +82,7 @@ def prune(system: System, layout: Layout, keep: int) -> list[str]:
     trees = {release: tree_of(str(facts.get("tree", ""))) for release, facts in about.items()}
     gone = obsolete(log.known(), present, shelf.current(), trees, busy, keep)
     for release in gone:
-        # under a name that says so: half removed, it must not look like a release
-        torn = "%s/.%s.tmp" % (layout.releases, release)
-        system.rename("%s/%s" % (layout.releases, release), torn)
-        system.remove_tree(torn)
+        shelf.remove(release)
     leads = used(system, layout.releases)
     stay = [facts for release, facts in about.items() if release not in gone]
     for path, key in ((layout.trees, "tree"), (layout.venvs, "venv"), (layout.assets, "assets")):
@@ -95,5 +93,5 @@ def prune(system: System, layout: Layout, keep: int) -> list[str]:
     repository = Repository(system, layout.repository)
     if gone and system.exists(layout.repository):
         repository.prune([str(facts.get("commit", "")) for facts in stay])
-    log.shorten()
+    shorten(system, layout, present)
     return gone

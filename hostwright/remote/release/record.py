@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ..system import System
     from .layout import Layout
 
-# lines that are kept when the log has grown to twice as many
-KEEP = 1000
 # an abbreviated commit shorter than this says too little
 SHORTEST = 4
 # what a release cannot start without; its environment can be built again from the lock
@@ -234,12 +232,6 @@ class Log:
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         self._system.append(self._layout.log, line, mode=0o644)
 
-    def shorten(self) -> None:
-        """Forget the oldest lines of a very long log."""
-        lines = self.lines()
-        if len(lines) > 2 * KEEP:
-            self._system.write_atomic(self._layout.log, b"\n".join(lines[-KEEP:]) + b"\n", mode=0o644)
-
 
 class Shelf:
     """What lies on disk: releases that are whole, and what `current` names."""
@@ -251,7 +243,8 @@ class Shelf:
     def current(self) -> str:
         """The release that is live, or an empty string before the first deploy."""
         target = self._system.readlink(self._layout.current) or ""
-        return target.rpartition("/")[2]
+        # somebody's hand may have made it, and a shell completes a folder with a slash
+        return target.rstrip("/").rpartition("/")[2]
 
     def present(self) -> list[str]:
         """Releases that can be gone back to: their folder, their code, and their environment or its lock are there."""
@@ -260,10 +253,13 @@ class Shelf:
 
     def whole(self, release: str) -> bool:
         """Could this release be started as it is?"""
-        return not release.startswith(".") and not self.missing(release) and self._has(release, PYTHON)
+        return not release.startswith(".") and not self._lacks(release) and self._has(release, PYTHON)
 
     def missing(self, release: str) -> str:
-        """What a release lacks to be started and cannot get back, or an empty string."""
+        """What a release lacks to go live and cannot get back, or an empty string."""
+        return self._lacks(release) or ("" if self.about(release) else PARTS[0])
+
+    def _lacks(self, release: str) -> str:
         parts = PARTS if self._has(release, LOCK) else (*PARTS, PYTHON)
         return next((part for part in parts if not self._has(release, part)), "")
 
@@ -274,6 +270,14 @@ class Shelf:
         """Releases that are there and not whole -> what they lack."""
         names = [name for name in self._system.listdir(self._layout.releases) if not name.startswith(".")]
         return {name: part for name in names for part in [self.missing(name)] if part}
+
+    def remove(self, release: str) -> None:
+        """Remove a release, whole or half made; under a name that says so: half removed, it must not look like one."""
+        folder, torn = self._layout.release(release), "%s/.%s.tmp" % (self._layout.releases, release)
+        self._system.remove_tree(torn)
+        if self._system.stat(folder):
+            self._system.rename(folder, torn)
+            self._system.remove_tree(torn)
 
     def environment(self, release: str) -> dict[str, str]:
         """The variables of a release."""

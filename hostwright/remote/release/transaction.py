@@ -271,8 +271,7 @@ class Transaction:
         try:
             self._stop_again(release)
             if self.made and not refused and not self._turned:
-                for path in (self.layout.release(release), "%s/.%s.tmp" % (self.layout.releases, release)):
-                    self.system.remove_tree(path)
+                self.shelf.remove(release)
             if release and told and (self.made or self._started):
                 self.log.add(
                     "bad" if refused else "failed", release, by=self.request["by"], action=self.action,

@@ -10,7 +10,7 @@ from hostwright.remote import events
 from hostwright.remote.release.heal import heal, last_live, strays
 from hostwright.remote.release.instance import PROPERTIES
 from hostwright.remote.release.layout import Layout
-from hostwright.remote.release.record import Log
+from hostwright.remote.release.record import Log, Shelf, previous
 from hostwright.remote.run import Run
 from hostwright.testing import FakeSystem
 
@@ -107,13 +107,15 @@ def test_half_built_things_go() -> None:
             f"{ROOT}/trees/t3.tmp.index": "",
             f"{ROOT}/venvs/v1.ok": "",  # its folder is gone
             f"{ROOT}/releases/.r9.tmp": None,
-            f"{ROOT}/releases/r9/release.json": '{"commit": "c9"}',
+            f"{ROOT}/releases/r9/release.json": '{"id": "r9", "commit": "c9"}',
+            f"{ROOT}/releases/r1-copy/release.json": '{"id": "r1"}',  # not ours
+            f"{ROOT}/releases/notes/todo.txt": "",
             f"{ROOT}/build/lock.txt": "",
         },
     )
     assert system.listdir(f"{ROOT}/trees") == ["t1", "t1.ok"]
     assert system.listdir(f"{ROOT}/venvs") == []
-    assert system.listdir(f"{ROOT}/releases") == ["r1"]
+    assert system.listdir(f"{ROOT}/releases") == ["notes", "r1", "r1-copy"]
     assert not system.exists(f"{ROOT}/build")
     entry = Log(system, Layout("hello")).known()["r9"]
     assert (entry.verdict, entry.why, entry.commit) == ("failed", "interrupted", "c9")
@@ -192,3 +194,58 @@ def test_the_live_instance_lost_its_socket() -> None:
     assert did == [
         ("stop", "hello@r1.service"), ("start", "hello@r1.socket"), ("start", "--no-block", "hello@r1.service"),
     ]  # fmt: skip
+
+
+def release(name: str, commit: str) -> dict[str, str]:
+    about = {"id": name, "commit": commit, "subject": name, "by": "ann@laptop"}
+    folder = f"{ROOT}/releases/{name}"
+    return {f"{folder}/release.json": json.dumps(about), f"{folder}/env": f"COMMIT={commit}"}
+
+
+@pytest.mark.parametrize(
+    ("log", "others"),
+    [([], ["r0"]), ([], ["q8", "q9", "r0"]), ([{"did": "live", "id": "r1", "before": "r0"}], ["q9", "r0"])],
+)
+def test_a_log_that_was_lost_does_not_take_the_way_back_along(
+    log: list[dict[str, str]], others: list[str]
+) -> None:
+    files = {path: text for name in others for path, text in release(name, f"c-{name}").items()}
+    system, said = healed("r1", log, **files)
+    assert system.listdir(f"{ROOT}/releases") == sorted([*others, "r1"])
+    lines = Log(system, Layout("hello"))
+    assert last_live(lines.lines()) == "r1"
+    assert previous(lines.known(), "r1", [*others, "r1"]) == "r0"
+    assert lines.known()["r0"].commit == "c-r0"
+    assert "the log did not know the release r0 any more; now it does" in said
+    again, said = healed("r1", [json.loads(line) for line in lines.lines()], **files)
+    assert again.listdir(f"{ROOT}/releases") == sorted([*others, "r1"])
+    assert not any("log" in line for line in said)
+
+
+def test_a_link_that_ends_with_a_slash_names_the_live_release() -> None:
+    """`ln -sfn releases/r1/ current` by hand: what it names must not be stopped as a stray."""
+    system, _ = healed("r1/", [{"did": "live", "id": "r1"}])
+    assert not any("hello@r1" in word for argv in system.ran if argv[1] == "stop" for word in argv)
+
+
+def test_a_restart_that_nobody_recorded_is_passed_over_by_a_rollback() -> None:
+    files = {path: text for name in ("q8", "r0") for path, text in release(name, "c0").items()}
+    log = [{"did": "live", "id": "q8"}, {"did": "live", "id": "r0", "before": "q8"}]
+    files |= {f"{ROOT}/releases/r1/env": "COMMIT=c0", f"{ROOT}/releases/q8/env": "COMMIT=c8"}
+    system, _ = healed("r1", log, **files)
+    known = Log(system, Layout("hello")).known()
+    assert previous(known, "r1", ["q8", "r0", "r1"]) == "q8"
+
+
+def test_a_release_that_is_half_removed_does_not_look_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not be told from somebody's own folder: what it was made of is gone first."""
+    system = FakeSystem(files={f"{ROOT}/releases/r9/release.json": "{}"})
+
+    def cut(path: str) -> None:
+        if system.exists(path):
+            raise OSError(5, "Input/output error", path)
+
+    monkeypatch.setattr(system, "remove_tree", cut)
+    with pytest.raises(OSError, match="Input/output"):
+        Shelf(system, Layout("hello")).remove("r9")
+    assert system.listdir(f"{ROOT}/releases") == [".r9.tmp"]

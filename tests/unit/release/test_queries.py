@@ -127,6 +127,11 @@ def test_the_table_of_releases() -> None:
     }  # fmt: skip
 
 
+def test_what_is_live_is_told_also_when_its_folder_is_damaged() -> None:
+    rows = history.table(fold(LINES), "r3", {"r1"})
+    assert [(row["id"], row["present"]) for row in rows if row["state"] == "current"] == [("r3", False)]
+
+
 def test_of_what_was_removed_only_the_newest_failures_are_told() -> None:
     lines = [json.dumps({"did": "bad", "id": f"b{n}", "why": "x"}).encode() for n in range(9)]
     rows = history.table(fold([*LINES, *lines]), "r3", {"r3"})

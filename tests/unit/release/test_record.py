@@ -7,7 +7,8 @@ import json
 import pytest
 
 from hostwright.remote.release.layout import Layout
-from hostwright.remote.release.record import KEEP, Log, Shelf, choose, fold, previous, ran_since
+from hostwright.remote.release.record import Log, Shelf, choose, fold, previous, ran_since
+from hostwright.remote.release.shorten import KEEP, shorten
 from hostwright.remote.run import StepError
 from hostwright.testing import FakeSystem
 
@@ -177,10 +178,23 @@ def test_log_on_disk() -> None:
     log.add("live", "r1", by="ann@laptop", commit="c" * 40, before="")
     log.add("bad", "r2", why="it ended")
     assert [(entry.id, entry.verdict) for entry in log.known().values()] == [("r1", "good"), ("r2", "bad")]
-    for _ in range(2 * KEEP):
-        log.add("live", "r3")
-    log.shorten()
-    assert len(log.lines()) == KEEP
+
+
+def test_a_long_log_is_shortened_and_what_lies_on_disk_stays_known() -> None:
+    """Healing removes the release that no line speaks of."""
+    system, layout = FakeSystem(files={"/srv/hello": None}), Layout("hello")
+    log = Log(system, layout)
+    for release in ("r1", "r2", "r3"):
+        log.add("live", release, before="r0")
+    for _ in range(2 * KEEP - 3):
+        log.add("live", "r4")
+    shorten(system, layout, ["r1", "r2", "r4"])
+    assert len(log.lines()) == 2 * KEEP, "not long enough"
+    log.add("live", "r4")
+    shorten(system, layout, ["r1", "r2", "r4"])
+    assert len(log.lines()) == KEEP + 3
+    assert list(log.known()) == ["r1", "r2", "r4"]
+    assert log.known()["r1"].before == "r0"
 
 
 def test_what_is_the_same_again() -> None:
@@ -226,12 +240,17 @@ def test_shelf_knows_whole_releases() -> None:
         "/srv/hello/venvs/v/bin/python": "",
         f"{folder}/r2/release.json": "not json",
         f"{folder}/.r3.tmp/release.json": "{}",
+        **{
+            f"{folder}/r4/{part}": ""
+            for part in ("release.json", "code", "venv/bin/python", "gunicorn.conf.py", "env")
+        },
         "/srv/hello/current": {"link": "releases/r1"},
     }
     shelf = Shelf(FakeSystem(files=files), Layout("hello"))
     assert shelf.current() == "r1"
     assert shelf.present() == ["r1"]
-    assert shelf.damaged() == {"r2": "code"}
+    # one that tells nothing could be started, and then its health could not be asked for
+    assert shelf.damaged() == {"r2": "code", "r4": "release.json"}
     assert shelf.about("r1") == {"commit": "abc"}
     assert shelf.about("r2") == {}
     assert shelf.about("r9") == {}
