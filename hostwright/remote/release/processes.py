@@ -19,7 +19,7 @@ from .record import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Mapping, Sequence
+    from typing import Any, Iterable, Mapping, Optional, Sequence
 
     from ..system import System
     from .layout import Layout
@@ -150,11 +150,16 @@ class Processes:
     # -- starting and stopping -----------------------------------------------------------------------------
 
     def start(self, release: str, names: Sequence[str]) -> None:
-        """Start processes of a linked release; `Watch` tells whether they do."""
+        """Start processes of a linked release; `Watch` tells whether they do.
+
+        One that is still ending since the release was left is waited for.
+        """
         units = [self.unit(name, release) for name in names]
         if units:
+            declared = self.declared(release)
+            longest = max(float(declared[name].get("stop", STOP)) for name in names)
             self._system.run(("systemctl", "reset-failed", *units), timeout=QUICK, check=False)
-            self._system.run(("systemctl", "start", *units), timeout=2 * QUICK, check=False)
+            self._system.run(("systemctl", "start", *units), timeout=longest + 2 * MARGIN, check=False)
 
     def stop(self, items: Sequence[Found], *, wait: bool = True) -> None:
         """Ask processes to end, all at once; systemd kills what takes longer than its `stop`.
@@ -201,7 +206,7 @@ class Watch:
         self._windows = {
             process_unit(layout.app, name, release): (name, float(declared[name]["window"])) for name in names
         }
-        self._began = system.monotonic()
+        self._began: Optional[float] = None
         self._since = int(system.now()) - 1
 
     def look(self) -> bool:
@@ -210,6 +215,8 @@ class Watch:
         Raises:
             StepError: one has ended: refused, with what it wrote.
         """
+        if self._began is None:  # not before: their start may have waited for the end of others
+            self._began = self._system.monotonic()
         shown = show(self._system, list(self._windows), PROPERTIES)
         for unit, (name, _) in self._windows.items():
             state = shown.get(unit, {})
@@ -226,10 +233,13 @@ class Watch:
         if not self._windows:
             return
         longest = max(window for _, window in self._windows.values())
-        while not (self.look() and self._system.monotonic() - self._began >= longest):
-            if self._system.monotonic() - self._began > longest + MARGIN:
+        while not (self.look() and self._up() >= longest):
+            if self._up() > longest + MARGIN:
                 raise StepError("a process does not start", hint="systemctl status tells why.", refused=True)
             self._system.sleep(LOOK)
+
+    def _up(self) -> float:
+        return self._system.monotonic() - (self._began or 0.0)
 
     def _refused(self, unit: str, name: str, state: Mapping[str, str]) -> StepError:
         how = ended({"ActiveState": "gone", "SubState": "", "Result": "", "ExecMainStatus": "0", **state})

@@ -293,6 +293,26 @@ def test_one_that_does_not_stay_up_is_refused_and_the_old_come_back() -> None:
     assert system.done[0] == "stop hello.worker@r2.service"
 
 
+def test_the_window_begins_when_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a rollback the one that was left a moment ago ends first, and its start waits for that."""
+    system, beside = server()
+    beside.link("r2")
+    run = system.run
+    limits = []
+
+    def slow(argv: Any, *, timeout: float, **options: Any) -> Any:
+        if argv[:2] == ("systemctl", "start") and "hello.worker@r2.service" in argv:
+            limits.append(timeout)
+            system.sleep(20)
+        return run(argv, timeout=timeout, **options)
+
+    monkeypatch.setattr(system, "run", slow)
+    beside.take_over("r2")
+    assert system.slept >= 22
+    # it may take its `stop` to end
+    assert limits == [67]
+
+
 def test_an_overlapping_one_is_seen_before_the_switch() -> None:
     system, beside = server(ends=("twin",))
     beside.link("r2")
