@@ -7,6 +7,8 @@ two lines to the journal at each look.
 
 from __future__ import annotations
 
+from .processes import show
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..system import System
@@ -88,7 +90,7 @@ class Drain:
         return left
 
     def active(self) -> list[str]:
-        """The releases whose instances are ending, the oldest first."""
+        """The releases whose instances are ending."""
         argv = (
             "systemctl",
             "list-units",
@@ -102,10 +104,24 @@ class Drain:
         names = [line.split()[0] for line in out.splitlines() if line.split()]
         return sorted(name[len(self._prefix) : -len(".service")] for name in names)
 
+    def too_many(self) -> list[str]:
+        """Those that have been ending for longest, as far as they are more than MOST.
+
+        By systemd's clock: ids are of the controllers', and a rollback may leave an old release last.
+        """
+        found = self.active()
+        if len(found) <= MOST:
+            return []
+        since = "ActiveEnterTimestampMonotonic"
+        shown = show(self._system, [self.unit(release) for release in found], ("Id", since))
+        found.sort(key=lambda release: int(shown.get(self.unit(release), {}).get(since) or 0))
+        return found[:-MOST]
+
     def end(self, release: str) -> None:
         """Nobody waits any more: the instance stays, or is stopped by the caller.
 
         Raises:
-            CommandFailed
+            CommandFailed: no answer.
         """
-        self._system.run(("systemctl", "stop", self.unit(release)), timeout=QUICK)
+        # it may have come to its end this moment, and systemd knows it no more
+        self._system.run(("systemctl", "stop", self.unit(release)), timeout=QUICK, check=False)

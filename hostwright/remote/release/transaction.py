@@ -7,6 +7,7 @@ was; what goes wrong after it is told, and done again by the next run.
 from __future__ import annotations
 
 from .. import events
+from ..journal import Redact
 from ..run import ERRORS, StepError, explain_short
 from ..system import RunCancelled
 from .beside import Beside
@@ -221,7 +222,7 @@ class Transaction:
                     left, "connection" if left == 1 else "connections", seconds,
                 )  # fmt: skip
             step.data = {"left": left, "seconds": seconds if left else 0}
-            for release in self.drain.active()[:-MOST]:
+            for release in self.drain.too_many():
                 self.drain.end(release)
                 self.instances.retire(release)
                 self.run.emit(
@@ -276,7 +277,8 @@ class Transaction:
                 self.log.add(
                     "bad" if refused else "failed", release, by=self.request["by"], action=self.action,
                     commit=about.get("commit", ""), subject=about.get("subject", ""),
-                    seconds=round(self.run.seconds, 2), why=explain_short(error),
+                    seconds=round(self.run.seconds, 2),
+                    why=Redact(self.request.get("secrets", ())).text(explain_short(error)),
                 )  # fmt: skip
         except ERRORS as problem:
             self.run.emit(events.Noticed("cleaning up failed too: %s" % explain_short(problem)))

@@ -131,6 +131,14 @@ def test_a_refused_release_is_stopped_marked_and_kept(monkeypatch: pytest.Monkey
     assert [(event.step, event.tail) for event in failed] == [("health", ("boom",))]
 
 
+def test_no_secret_gets_into_the_log_of_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app's error page may show one; the log is read by `inv releases`, long after the run."""
+    said = StepError('GET /health -> 500 instead of 200: key s3cr"t!', refused=True)
+    story = Story(monkeypatch, said, secrets=['s3cr"t!'])
+    assert story.tell().outcome == "refused"
+    assert story.verdict() == ("bad", "GET /health -> 500 instead of 200: key ***")
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -260,13 +268,22 @@ def draining(*releases: str) -> str:
 
 
 def test_so_many_old_instances_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was left first goes, whatever the ids say: a clock went back, or a rollback left an old release."""
     story = Story(monkeypatch)
     story.system.put("/proc/net/unix", UNIX + LISTENER + QUEUED)
-    story.system.commands[DRAINING] = ["", "", draining("a1", "a2", "a3", "old")]
-    story.tell()
-    assert story.commands("stop") == [
-        "hostwright-drain-hello:a1.service", "hello@a1.socket", "--no-block hello@a1.service",
-    ]  # fmt: skip
+    names = ("a1", "a2", "a3", "old")
+    story.system.commands[DRAINING] = ["", "", draining(*names)]
+    units = [f"hostwright-drain-hello:{name}.service" for name in names]
+    story.system.commands[
+        f"systemctl show --property=Id,ActiveEnterTimestampMonotonic -- {' '.join(units)}"
+    ] = "\n\n".join(
+        f"Id={unit}\nActiveEnterTimestampMonotonic={when}"
+        for unit, when in zip(units, (1000, 900, 1100, 1200), strict=True)
+    )
+    # it ended by itself meanwhile
+    story.system.commands[f"systemctl stop {units[1]}"] = {"exit": 5, "err": "Unit not loaded."}
+    assert story.tell().outcome == "done"
+    assert story.commands("stop") == [units[1], "hello@a2.socket", "--no-block hello@a2.service"]
 
 
 def test_back_to_a_release_that_still_drains(monkeypatch: pytest.MonkeyPatch) -> None:
