@@ -24,18 +24,25 @@ SHORTEST_SECRET = 4
 
 
 class Redact:
-    """Replaces secret values in a line of JSON."""
+    """Replaces secret values."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         parts = {part for secret in secrets for part in (secret, *secret.splitlines())}
         usable = sorted((p for p in parts if len(p) >= SHORTEST_SECRET), key=len, reverse=True)
+        self._parts = usable
         self._values = [json.dumps(part)[1:-1].encode() for part in usable]
 
     def __call__(self, line: bytes) -> bytes:
-        """The line with *** in place of what is secret."""
+        """A line of JSON with *** in place of what is secret."""
         for value in self._values:
             line = line.replace(value, b"***")
         return line
+
+    def text(self, text: str) -> str:
+        """A text with *** in place of what is secret."""
+        for part in self._parts:
+            text = text.replace(part, "***")
+        return text
 
 
 class Journal:

@@ -230,7 +230,7 @@ class Log:
         """Add a line and wait until it is on disk."""
         entry = {"did": did, "id": release, "t": round(self._system.now(), 3), **fields}
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-        self._system.append(self._layout.log, line, mode=0o644)
+        self._system.append(self._layout.log, line, mode=0o600)
 
 
 class Shelf:

@@ -26,7 +26,7 @@ def shorten(system: System, layout: Layout, present: Collection[str]) -> None:
     lines = Log(system, layout).lines()
     if len(lines) > 2 * KEEP:
         kept = [*_first_of(lines[:-KEEP], present), *lines[-KEEP:]]
-        system.write_atomic(layout.log, b"\n".join(kept) + b"\n", mode=0o644)
+        system.write_atomic(layout.log, b"\n".join(kept) + b"\n", mode=0o600)
 
 
 def _first_of(lines: Sequence[bytes], present: Collection[str]) -> list[bytes]:
