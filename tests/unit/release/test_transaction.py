@@ -103,7 +103,9 @@ def test_a_good_release_goes_live(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story(monkeypatch)
     finished = story.tell()
     assert (finished.outcome, finished.state, finished.changed) == ("done", "bbbbbbb is live", 1)
-    assert finished.data == {"id": "new", "commit": "b" * 40, "subject": "two", "before": "old"}
+    # `again`: both are made of the same, of nothing
+    told = {"id": "new", "commit": "b" * 40, "subject": "two", "before": "old", "again": True}
+    assert finished.data == told
     assert story.live == "releases/new"
     assert story.verdict() == ("good", "")
     assert Log(story.system, Layout("hello")).known()["new"].before == "old"
