@@ -166,10 +166,18 @@ def rollback(
             switch=app.switch,
             build_env={name: v.reveal() if isinstance(v, Secret) else v for name, v in build_env.items()},
             digest=digest(inventory.project, app.name, to, keep_env),
-            secrets=secrets(build_env),
+            secrets=secrets(build_env, _env(inventory, app)),
         )
 
     return Fleet(hosts, logins.connect, output).run(request_for)
+
+
+def _env(inventory: Inventory, app: App) -> Values:
+    """Of today, for its secrets: what goes back may have them still, and show one when it fails."""
+    try:
+        return app.resolve_env(os.environ, inventory.base)
+    except InventoryError:
+        return {}
 
 
 def _build_env(app: App) -> Values:
