@@ -143,7 +143,7 @@ def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
         found.append(f"not running: {', '.join(silent)}")
     if app.get("restarts"):
         found.append(f"{app['restarts']} restarts")
-    others = {unit for unit in app.get("units", {}) if app["release"]["id"] not in unit}
+    others = {_short(unit) for unit in app.get("units", {}) if app["release"]["id"] not in unit}
     if others:
         found.append(f"draining: {', '.join(sorted(others))}")
     if used(machine) > FULL:
@@ -153,6 +153,13 @@ def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
     if machine["reboot_required"]:
         found.append("reboot needed")
     return found
+
+
+def _short(unit: str) -> str:
+    """APP@RELEASE.service and its socket as RELEASE, APP.PROCESS@RELEASE.service as PROCESS@RELEASE."""
+    name, _, rest = unit.partition("@")
+    process, release = name.partition(".")[2], rest.rpartition(".")[0]
+    return f"{process}@{release}" if process else release
 
 
 def used(machine: Mapping[str, Any]) -> float:

@@ -77,6 +77,18 @@ def test_status() -> None:
     assert lines[5:] == [f"web1  {DISK_LINE}", f"web2  {DISK_LINE}"]
 
 
+def test_what_still_drains_is_named_by_its_release() -> None:
+    now, old = "20261121t141502-4f2c1d9", "20261121t131502-9b1e002"
+    units = {
+        f"hello@{now}.service": "active",
+        f"hello@{old}.service": "active",
+        f"hello@{old}.socket": "active",
+        f"hello.queue@{old}.service": "deactivating",
+    }
+    text = status_table({"web1": {"apps": {"hello": app(units=units)}, "host": HOST}}, {}, {})
+    assert text.splitlines()[1].endswith(f"draining: {old}, queue@{old}")
+
+
 def release(id: str, state: str, why: str = "", **more: object) -> dict[str, object]:
     return {
         "id": id, "state": state, "when": time.time() - 7200, "live": None, "seconds": 3.14, "who": "ann@laptop",
