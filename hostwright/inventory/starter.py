@@ -17,6 +17,7 @@ TEMPLATE = """\
 # Check the lines marked "guess", describe your server under `hosts:`, then: inv provision, inv deploy
 
 hostwright: ">=0.1"
+project: {name:<23} # whose things these are on a server, whatever this folder is called
 
 defaults:
   user: ubuntu                   # logs in on every run: root, or a user with sudo
@@ -90,9 +91,17 @@ def _building(detected: Detected) -> list[str]:
     if django.release_command:
         lines.append(_line("release_command", django.release_command, "guess"))
     else:
-        example = "python manage.py migrate" if detected.framework == "django" else "alembic upgrade head"
-        lines.append(f"    # release_command: {example}")
+        lines.append(f"    # release_command: {_migration(detected)}")
     return lines
+
+
+def _migration(detected: Detected) -> str:
+    """What a project of this framework mostly migrates its database with."""
+    if detected.framework == "django":
+        return "python manage.py migrate"
+    if detected.framework == "flask" and detected.module:
+        return f"flask --app {detected.module.partition(':')[0]} db upgrade"
+    return "alembic upgrade head"
 
 
 def _health(path: str) -> str:

@@ -162,6 +162,27 @@ def test_guesses_are_marked() -> None:
     assert "    interface: wsgi              # guess: flask" in text.splitlines()
 
 
+def test_the_project_is_named_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    path = tmp_path / "inventory.yaml"
+    path.write_text(render_inventory(detect(tmp_path), "My Shop"))
+    assert load(path, {}).project == "my-shop"
+
+
+@pytest.mark.parametrize(
+    ("framework", "module", "command"),
+    [
+        ("flask", "shop:create_app()", "flask --app shop db upgrade"),
+        ("flask", None, "alembic upgrade head"),
+        ("fastapi", "app.main:app", "alembic upgrade head"),
+        ("django", "mysite.wsgi:application", "python manage.py migrate"),
+    ],
+)
+def test_an_example_of_a_migration(framework: str, module: str | None, command: str) -> None:
+    text = render_inventory(Detected(framework, module, "wsgi", "r.txt", ".", "/"), "x1")
+    assert f"    # release_command: {command}\n" in text
+
+
 def test_notes(tmp_path: Path) -> None:
     assert detect(tmp_path).notes == (
         "No requirements were found: `pip freeze > requirements.txt` is a start.",
