@@ -97,9 +97,8 @@ def query(request: Mapping[str, Any], system: System, conversation: Conversation
     # 1 without a word: nothing matched --grep
     if result.exit_code not in (0, 1) or (result.exit_code == 1 and result.err.strip()):
         tail = result.tail() or ("it ended with exit code %d" % result.exit_code,)
-        raise StepError(
-            "journalctl: " + tail[-1], tail[:-1], "Times are written as in systemd.time(7): -2h, yesterday."
-        )
+        hint = "Times are written as in systemd.time(7): -2h, yesterday." if "timestamp" in tail[-1] else ""
+        raise StepError("journalctl: " + tail[-1], tail[:-1], hint)
     return events.RunFinished("done", 0.0)
 
 

@@ -300,6 +300,10 @@ def test_what_journalctl_does_not_understand(controller: Controller, code: int) 
         logs.query({"app": "hello", "since": "yesterdy"}, system, controller.conversation)
     assert error.value.message == "journalctl: Failed to parse timestamp: yesterdy"
     assert "systemd.time(7)" in error.value.hint
+    system = server(commands={"journalctl ...": {"exit": code, "err": 'Bad pattern "("'}})
+    with pytest.raises(StepError) as error:
+        logs.query({"app": "hello", "grep": "("}, system, controller.conversation)
+    assert (error.value.message, error.value.hint) == ('journalctl: Bad pattern "("', "")
 
 
 # -- run ---------------------------------------------------------------------------------------------------------
