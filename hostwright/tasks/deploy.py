@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -10,6 +10,17 @@ from invoke.tasks import task
 from hostwright.errors import UsageError
 from hostwright.tasks.frame import flags, number
 from hostwright.tasks.session import Session
+
+if TYPE_CHECKING:
+    from hostwright.report import Report
+
+
+def undo(report: Report) -> str:
+    """What to type next, where a rollback would lead back to what was live: one that is the same is passed over."""
+    replaced = any(
+        found.data.get("before") and not found.data.get("again") for found in report.hosts.values()
+    )
+    return "Undo: inv rollback" if replaced else ""
 
 
 @task(
@@ -45,8 +56,7 @@ def deploy(
         session.begin(hosts, "deploy")
         what.prepare(session.output)
         report = run(what, hosts, session.logins, session.output)
-        replaced = any(found.data.get("before") for found in report.hosts.values())
-        session.finish(report, then="Undo: inv rollback" if replaced else "")
+        session.finish(report, then=undo(report))
 
 
 @task(
@@ -111,7 +121,8 @@ def restart(
         what = Restart(session.inventory, chosen, session.wait(wait))
         session.begin(hosts, "restart")
         what.prepare()
-        session.finish(run(what, hosts, session.logins, session.output), then="Undo: inv rollback")
+        report = run(what, hosts, session.logins, session.output)
+        session.finish(report, then=undo(report))
 
 
 @task(

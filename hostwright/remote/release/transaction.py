@@ -95,7 +95,7 @@ class Transaction:
             self.run.seconds,
             changed=1,
             state=self._state(self.release),
-            data={**data, "before": self.before},
+            data={**data, "before": self.before, "again": self._again},
         )
 
     # -- until the commit point ----------------------------------------------------------------------------
