@@ -72,6 +72,7 @@ class Beside:
     def __init__(self, system: System, layout: Layout) -> None:
         self._system = system
         self._layout = layout
+        self._shelf = Shelf(system, layout)
         self.processes = Processes(system, layout)
         self.timers = Timers(system, layout)
 
@@ -162,6 +163,8 @@ class Beside:
         Raises:
             CommandFailed, OSError
         """
+        if current and not self._shelf.about(current):
+            return []  # damaged by hand: nothing tells what it runs, so what runs stays
         said = []
         running = self._running(current)
         declared = self.processes.declared(current) if current else {}

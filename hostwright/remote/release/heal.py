@@ -45,8 +45,15 @@ def heal(system: System, layout: Layout, run: Run) -> None:
         instances.settle(current)
     for release, what in strays(states, current, draining).items():
         if what == "stop":
-            instances.retire(release)
-            run.emit(events.Noticed("stopped the instance of %s that an interrupted run left" % release))
+            # one that had the traffic may still answer what it has begun; any other has no connections
+            seconds = float(shelf.about(release).get("drain", 0))
+            left = drain.leave(instances, release, seconds)
+            done = (
+                "%s may end what it still answers: an instance"
+                if left and seconds
+                else "stopped the instance of %s"
+            )
+            run.emit(events.Noticed((done + " that an interrupted run left") % release))
         elif what == "forget":
             instances.abandon(release)
     for line in Beside(system, layout).heal(current):

@@ -84,6 +84,7 @@ def healed(current: str, log: list[dict[str, str]], **files: object) -> tuple[Fa
         },
         commands={
             DRAINING: "",
+            "systemd-run ...": "",
             "systemctl list-units ...": UNITS,
             "systemctl stop ...": "",
             "systemctl reset-failed ...": "",
@@ -249,3 +250,15 @@ def test_a_release_that_is_half_removed_does_not_look_like_one(monkeypatch: pyte
     with pytest.raises(OSError, match="Input/output"):
         Shelf(system, Layout("hello")).remove("r9")
     assert system.listdir(f"{ROOT}/releases") == [".r9.tmp"]
+
+
+def test_an_instance_that_had_the_traffic_ends_in_its_own_time() -> None:
+    """The run was killed between switch and drain: its WebSockets have their time as after any switch."""
+    table = "0000: 00000002 00000000 00000000 0001 03 1 /run/hello/r2.sock\n"
+    about = '{"id": "r2", "drain": 600}'
+    log = [{"did": "live", "id": "r2"}, {"did": "live", "id": "r1"}]
+    system, said = healed("r1", log, **{"/proc/net/unix": table, f"{ROOT}/releases/r2/release.json": about})
+    (begun,) = [argv for argv in system.ran if argv[0] == "systemd-run"]
+    assert begun[-4:] == ("600", "/run/hello/r2.sock", "hello@r2.socket", "hello@r2.service")
+    assert not any("hello@r2" in word for argv in system.ran if argv[1] == "stop" for word in argv)
+    assert "r2 may end what it still answers: an instance that an interrupted run left" in said

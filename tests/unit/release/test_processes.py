@@ -436,6 +436,14 @@ def test_a_run_cut_before_the_switch_leaves_nothing() -> None:
     assert set(system.links().values()) == {"r1"}
 
 
+def test_what_runs_stays_when_nothing_tells_what_is_live() -> None:
+    system, beside = server()
+    system.put(f"{ROOT}/releases/r1/release.json", "")
+    assert beside.heal("r1") == []
+    assert system.done == []
+    assert "hello.nightly.timer" in system.links()
+
+
 def test_programs_are_looked_for() -> None:
     system, _ = server()
     system.put("/usr/bin/sh", "")
