@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from . import lock, wire
 
@@ -21,13 +22,18 @@ if TYPE_CHECKING:
 KEEP_RUNS = 50
 # shorter values would blot out ordinary words
 SHORTEST_SECRET = 4
+# what looks the same however it is written
+PLAIN = re.compile(r"[A-Za-z0-9_.~-]*\Z")
+# DATABASE_URL=postgresql://shop:PASSWORD@db/shop
+URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#:@]*:([^/?#@]+)@")
 
 
 class Redact:
     """Replaces secret values."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        parts = {part for secret in secrets for part in (secret, *secret.splitlines())}
+        texts = {text for secret in secrets for text in (secret, *secret.splitlines())}
+        parts = {part for text in texts for part in written_forms(text)}
         usable = sorted((p for p in parts if len(p) >= SHORTEST_SECRET), key=len, reverse=True)
         self._parts = usable
         self._values = [json.dumps(part)[1:-1].encode() for part in usable]
@@ -43,6 +49,19 @@ class Redact:
         for part in self._parts:
             text = text.replace(part, "***")
         return text
+
+
+def written_forms(secret: str) -> list[str]:
+    """A secret as programs print it: as it is, in Python's and JSON's words, in a URL; and the password of a URL."""
+    forms = [secret]
+    found = URL_PASSWORD.match(secret)
+    if found:
+        forms += written_forms(found.group(1))
+    if "%" in secret or not PLAIN.match(secret):
+        from urllib.parse import quote, unquote
+
+        forms += [repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""), unquote(secret)]
+    return forms
 
 
 class Journal:

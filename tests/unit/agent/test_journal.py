@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_a_disk_that_cannot_be_written_stops_nothing(paths: Paths) -> None:
         (["first line\nsecond line"], "second line", "***"),
         (["abc"], "abc is too short to be told from a word", "abc is too short to be told from a word"),
         (["secret", "secret-longer"], "secret-longer", "***"),
+        (['it\'s "ü"'], repr({"KEY": 'it\'s "ü"'}), "{'KEY': '***'}"),
+        (['a"ü'], json.dumps({"key": 'a"ü'}), '{"key": "***"}'),
+        (["p@ss/word"], "postgresql://shop:p%40ss%2Fword@db/shop", "postgresql://shop:***@db/shop"),
+        (
+            ["postgresql://shop:p%40ss@db/shop"],
+            "password p@ss of shop, or p%40ss",
+            "password *** of shop, or ***",
+        ),
+        (["redis://:hunter22@cache:6379/0"], "AUTH hunter22 cache", "AUTH *** cache"),
     ],
 )
 def test_redaction(secrets: list[str], line: str, seen: str) -> None:
