@@ -219,7 +219,12 @@ def controller_path(value: object, info: ValidationInfo) -> object:
     """A path on this machine: `~` expanded, relative ones taken from the inventory's directory."""
     if isinstance(value, str):
         path = Path(plain(value))
-        value = path.expanduser() if value.startswith("~") else path
+        try:
+            value = path.expanduser() if value.startswith("~") else path
+        except RuntimeError:
+            raise ValueError(
+                f"no user {path.parts[0][1:]} has a home on this machine, {describe(value)}"
+            ) from None
     if not isinstance(value, Path):
         raise ValueError(f"expected a path, {describe(value)}")
     base = (info.context or {}).get("base")

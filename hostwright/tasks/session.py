@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -98,7 +99,9 @@ class Session:
         found = [] if spec or self.inventory.hosts or purpose == "provision" else self._remembered(app)
         found = found or select_hosts(self.inventory, tuple(spec or ()), purpose=purpose, app=app)
         if self._identity:
-            path = Path(self._identity).expanduser()
+            path = Path(self._identity)
+            with contextlib.suppress(RuntimeError):  # ~USER, and there is no such user: no such file either
+                path = path.expanduser()
             if not path.is_file():
                 raise UsageError(f"--identity: there is no file {path}")
             found = [host.model_copy(update={"identity_file": path.absolute()}) for host in found]

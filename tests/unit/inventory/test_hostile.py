@@ -157,6 +157,7 @@ def test_commands_are_words(file: Path, value: str) -> None:
 
 
 @given(TEXT)
+@example("~0")
 def test_sources_are_urls_or_paths(file: Path, value: str) -> None:
     app = app_with(file, "source", value)
     if app is not None:

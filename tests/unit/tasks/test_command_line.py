@@ -83,6 +83,7 @@ WRONG = [
     ),
     (("provision", "--host", "--help"), 2, '--host: expected a name, got "--help"'),
     (("provision", "--host", "wbe1"), 2, 'no host or group is called "wbe1". Did you mean "web1"?'),
+    (("status", "--identity", "~no-such-user/key"), 2, "--identity: there is no file ~no-such-user/key"),
     (("provision",), 2, "there are 2 hosts: web1, web2\n  Name some, or say --host all"),
     (("--dry", "deploy"), 2, "--dry works with provision (it means --check)"),
     (("deploy", "--app", "hallo"), 2, 'no app is called "hallo". Did you mean "hello"?'),
