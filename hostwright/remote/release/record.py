@@ -160,7 +160,8 @@ def choose(
         return found
     matches = _matches(known, present, wanted)
     if not matches:
-        raise _refusal("there is no release %s on this server" % wanted, known, candidates)
+        more = "; of a commit, at least %d characters are needed" % SHORTEST if len(wanted) < SHORTEST else ""
+        raise _refusal("there is no release %s on this server%s" % (wanted, more), known, candidates)
     usable = [release for release in matches if release in candidates]
     if len(usable) == 1 or (usable and len({known[release].commit for release in usable}) == 1):
         return usable[-1]  # of several releases of one commit: the newest

@@ -88,7 +88,8 @@ def test_choose(wanted: str, chosen: str) -> None:
 
 REFUSALS = [
     ("zzzz", "there is no release zzzz on this server"),
-    ("aaa", "there is no release aaa on this server"),  # three characters of a commit say too little
+    # three characters of a commit say too little
+    ("aaa", "there is no release aaa on this server; of a commit, at least 4 characters are needed"),
     ("d", 'd  dddd444 "subject d" is live already'),
     ("b", "b was marked bad: GET /health -> 500"),
     ("c", "c was removed: only the newest are kept"),
