@@ -51,6 +51,13 @@ def test_each_loss_is_seen(record: Record, said: Evidence, wanted: str) -> None:
     assert wanted in line
 
 
+def test_a_websocket_that_is_written_to_while_it_closes_is_counted_apart() -> None:
+    line = "[error] 681#681: *9 send() failed (32: Broken pipe) while proxying upgraded connection, client: x"
+    verdict = judge([Record("ws", 1, 9, "closed with 1012")], evidence(errors=(line,)))
+    assert verdict.lost == ()
+    assert verdict.ends == {"closed with 1012": 1, "crossed its own closing": 1}
+
+
 def test_a_body_that_was_counted_and_not_answered_is_lost_once() -> None:
     record = Record("post", 1, 0.1, "answer: reset", id="x")
     assert len(judge([record], evidence(("x",))).lost) == 1
