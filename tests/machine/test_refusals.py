@@ -71,6 +71,11 @@ def answering(status: str, body: str, header: str = "") -> str:
 # what is deployed; what the user must read
 BAD = {
     "import": ("import nothing_like_it\n", ["No module named 'nothing_like_it'", "Is it in the requirements"]),
+    "syntax": ("def app(:\n    pass\n", ["SyntaxError: invalid syntax", "web.py"]),
+    "port": (
+        "import socket\nheld = socket.create_server(('127.0.0.1', 8099))\n" + GOOD,
+        ["Address already in use", "it must not listen itself"],
+    ),
     "attribute": ("application = 1\n", ["Failed to find attribute 'app' in 'web'", "See `module:`"]),
     "setting": ("import os\nos.environ['API_TOKEN']\n", ["KeyError: 'API_TOKEN'", "`env:`"]),
     "exit": ("import sys\nprint('set FOO')\nsys.exit(2)\n", ["| set FOO", "0 of ", "workers are up"]),
@@ -103,6 +108,33 @@ def test_a_bad_release_names_its_cause(picky: Project, name: str) -> None:
     assert picky.inv("logs", "--release", release, "--lines", "3").out.splitlines() == written[-3:]
     assert load.failures == []
     assert load.count > 20
+
+
+def test_a_slow_start_within_its_limit_is_waited_for(picky: Project) -> None:
+    inventory = picky.folder / "inventory.yaml"
+    kept = inventory.read_text()
+    inventory.write_text(kept.replace("timeout: 2", "timeout: 20"))
+    write(picky, "import time\ntime.sleep(4)\n" + GOOD)
+    with Load(picky.server.address, slow=False) as load:
+        picky.inv("deploy")
+    assert load.failures == []
+    inventory.write_text(kept)
+    picky.commit("as before")
+
+
+def test_a_release_command_that_fails(picky: Project) -> None:
+    inventory = picky.folder / "inventory.yaml"
+    kept = inventory.read_text()
+    inventory.write_text(kept.replace("""sh -c 'echo "$PLAIN" > ~/ran'""", "sh -c 'echo no table; exit 3'"))
+    write(picky, GOOD.replace("good", "migrated"))
+    with Load(picky.server.address, slow=False) as load:
+        said = picky.inv("deploy", code=1).out
+    for words in ("ended with exit code 3", "| no table", "nothing was switched"):
+        assert words in said, said
+    assert load.failures == []
+    assert picky.curl("/") == (200, "good")
+    inventory.write_text(kept)
+    picky.commit("as before")
 
 
 @pytest.mark.parametrize(
