@@ -108,7 +108,11 @@ class Server:
             ]
             for pump in pumps:
                 pump.start()
-            self._spawn(_feed, channel, process)
+            assert process.stdin
+            # the feeder's own: a number that somebody else closes may be another command's input a moment later
+            given = os.dup(process.stdin.fileno())
+            process.stdin.close()
+            self._spawn(_feed, channel, given)
             process.wait()
             for pump in pumps:
                 pump.join(5)
@@ -152,14 +156,14 @@ def _pump_socket(source: socket.socket | paramiko.Channel, sink: socket.socket |
         sink.shutdown(socket.SHUT_RDWR)
 
 
-def _feed(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin
+def _feed(channel: paramiko.Channel, stdin: int) -> None:
     try:
         while data := channel.recv(65536):
-            os.write(process.stdin.fileno(), data)
-        process.stdin.close()
-    except (OSError, ValueError):
+            os.write(stdin, data)
+    except OSError:
         pass
+    finally:
+        os.close(stdin)
 
 
 class _Session(paramiko.ServerInterface):
