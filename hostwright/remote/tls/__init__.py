@@ -1,0 +1,1 @@
+"""Certificates on the server: what they say, what nginx serves, how they are renewed."""
