@@ -12,7 +12,7 @@ from hostwright.inventory.nearest import did_you_mean
 from hostwright.inventory.parse import Parsed, Path, Place, Problem, dotted
 from hostwright.inventory.written import as_written, describe
 
-PRIVATE = frozenset({"env", "build_env", "sudo_password"})  # what stands there may be a secret
+PRIVATE = frozenset({"env", "build_env", "sudo_password", "hmac_key"})  # what stands there may be a secret
 
 
 def explain(errors: Iterable[ErrorDetails], parsed: Parsed, model: type[BaseModel]) -> list[Problem]:

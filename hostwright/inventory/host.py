@@ -22,6 +22,7 @@ from hostwright.inventory.fields import (
     seconds,
 )
 from hostwright.inventory.frozen import Settings
+from hostwright.inventory.tls import Tls
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)]
 Packages = Annotated[tuple[PackageName, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)]
@@ -74,6 +75,9 @@ class GroupSettings(Settings):
     )
     apps: Names | None = Field(
         default=None, description="Apps that run here. Omit for every app of this file; [] for none."
+    )
+    tls: Tls | None = Field(
+        default=None, description="Where the certificates of its apps come from; an app's own `tls` wins."
     )
     timezone: TimeZone | None = Field(
         default=None, description="Time zone of the server, e.g. Etc/UTC. Omit to leave it alone."
