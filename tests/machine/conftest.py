@@ -13,6 +13,9 @@ from hostwright.errors import SandboxUnavailable
 from hostwright.sandbox import Sandbox, Server, ensure
 from hostwright.sandbox.base import machine_release
 
+from .acme import SUITE as ACME_SUITE
+from .acme import Bed
+
 # a server is of the machine's own distribution: it comes from the machine's own package sources
 SUITES = ("jammy", "noble") if machine_release()[0] == "ubuntu" else ("bookworm", "trixie")
 REPOSITORY = Path(__file__).parents[2]
@@ -81,3 +84,12 @@ def fresh_server(sandbox: Sandbox, _numbers: Iterator[int]) -> Iterator[FreshSer
     for server in sandbox.servers():
         if server.name in names:
             sandbox.down(server.name)
+
+
+@pytest.fixture(scope="session")
+def acme(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    """A server with a certificate authority and a DNS of its own, for all tests of this process that ask for it."""
+    name = f"acme-{os.getpid()}"
+    server = sandbox.up(name, suite=ACME_SUITE, ephemeral=True, say=print)[0]
+    yield Bed(sandbox, server, tmp_path_factory.mktemp("acme"))
+    sandbox.down(name)
