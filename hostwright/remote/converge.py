@@ -103,6 +103,7 @@ class Converge:
                 self.run.emit(events.ResourceStarted(resource.id, resource.title))
                 self._act(resource, changes, context)
             else:
+                resource.pretend(self.system)
                 for name in resource.notify:
                     self.would_notify.setdefault(name, []).append(resource.id)
         except Unknown as unknown:
@@ -113,7 +114,7 @@ class Converge:
             self._skip(resource, STOPPED)
             return
         except (Failed, CommandFailed, OSError) as error:
-            self._failed(resource.id, resource.title, error, start)
+            self._failed(resource.id, resource.title, error, start, isolated=resource.isolated)
             return
         self._count("changed")
         self.run.emit(
@@ -131,6 +132,8 @@ class Converge:
 
     def _act(self, resource: Resource, changes: list[Change], context: Context) -> None:
         """Record what must be reloaded, change, and look again whether it held."""
+        if resource.settles:  # first: the reload that it asks for itself comes after it
+            self._settle()
         for name in resource.notify:
             handler = self.catalog.handler(name)
             if handler:
@@ -162,9 +165,10 @@ class Converge:
         self._count("unknown")
         self.run.emit(events.ResourceUnknown(resource.id, resource.title, unknown.until))
 
-    def _failed(self, id: str, title: str, error: Exception, start: float) -> None:
+    def _failed(self, id: str, title: str, error: Exception, start: float, *, isolated: bool = False) -> None:
         self._count("failed")
-        self._stopped_by = "%s failed" % title
+        if not isolated:
+            self._stopped_by = "%s failed" % title
         fields: dict[str, Any] = {}
         if isinstance(error, CommandFailed):
             fields = {"argv": error.argv, "exit_code": error.exit_code, "tail": error.tail}
@@ -236,8 +240,25 @@ class Converge:
                     )
                 )
                 return
-            self.records.done(handler)
-            self.run.emit(events.HandlerRan(handler.name, why, time.monotonic() - start, False))
+            self._ran(handler, why, start)
+
+    def _settle(self) -> None:
+        """Run what is due now, for a resource that needs it.
+
+        Raises:
+            CommandFailed: it cannot be run; it stays due.
+        """
+        for handler, why in self.records.pending():
+            start = time.monotonic()
+            error = self._run_handler(handler)
+            if error:
+                reason = "%s first: %s" % (handler.name, error.reason)
+                raise CommandFailed(error.argv, error.exit_code, error.tail, reason)
+            self._ran(handler, why, start)
+
+    def _ran(self, handler: Handler, why: list[str], start: float) -> None:
+        self.records.done(handler)
+        self.run.emit(events.HandlerRan(handler.name, why, time.monotonic() - start, False))
 
     def _run_handler(self, handler: Handler) -> Optional[CommandFailed]:
         try:

@@ -131,6 +131,10 @@ class Resource:
     kind: ClassVar[str] = ""
     # two projects on one host may not want different things of it
     exclusive: ClassVar[bool] = False
+    # reloads that are due happen before it is applied: it needs what they put into use
+    settles: ClassVar[bool] = False
+    # what comes after it does not depend on it: when it fails, the run goes on, and ends as failed
+    isolated: ClassVar[bool] = False
 
     def __init__(self, *, name: str, app: str = "", notify: Sequence[str] = ()) -> None:
         self.name = name
@@ -177,6 +181,9 @@ class Resource:
             CommandFailed, Failed, OSError
         """
         raise NotImplementedError
+
+    def pretend(self, system: System) -> None:
+        """In a check, when it differs: make `system` look for what follows as if it had been applied."""
 
     def content_diff(self, system: System) -> list[str]:
         """Unified diff lines for --diff; empty for most kinds."""

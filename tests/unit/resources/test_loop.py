@@ -1,0 +1,106 @@
+"""What the loop does for resources that need reloads first, or that nothing else depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hostwright.remote import events
+from hostwright.remote.catalog import Catalog, Handler
+from hostwright.remote.converge import Converge
+from hostwright.remote.records import Records
+from hostwright.remote.resources.base import Change, Context, Failed, Resource
+from hostwright.remote.resources.file import File
+from hostwright.remote.run import Run
+from hostwright.remote.system import System
+from hostwright.testing import FakeSystem
+
+if TYPE_CHECKING:
+    from hostwright.remote.resources.base import State
+
+RELOAD = Handler(name="reload web", argv=("reload",), validate=("check",))
+
+
+class Asked(Resource):
+    """Needs what the reload puts into use."""
+
+    kind = "asked"
+    settles = True
+    isolated = True
+
+    def __init__(self, *, name: str, fails: bool = False, notify: Sequence[str] = ()) -> None:
+        super().__init__(name=name, notify=notify)
+        self.fails = fails
+
+    def desired(self, system: System) -> State:
+        return {"there": True}
+
+    def read(self, system: System) -> State:
+        return {"there": system.exists(f"/etc/{self.name}")}
+
+    def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
+        system.run(("ask", self.name), timeout=1)
+        if self.fails:
+            raise Failed("refused", "Ask again.")
+        system.write_atomic(f"/etc/{self.name}", b"", mode=0o644)
+
+    def pretend(self, system: System) -> None:
+        system.run(("pretend", self.name), timeout=1)
+
+
+def converge(system: FakeSystem, *resources: Resource, apply: bool = True) -> list[events.Event]:
+    heard: list[events.Event] = []
+    records = Records(system, "/var/lib/hostwright", "p")
+    catalog = Catalog(resources, [RELOAD])
+    finished = Converge(catalog, system, records, Run(heard.append, lambda: False), apply=apply).converge()
+    return [*heard, finished]
+
+
+def site(name: str) -> File:
+    return File(name=f"/etc/{name}", content="x", notify=(RELOAD.name,))
+
+
+def system(**commands: object) -> FakeSystem:
+    return FakeSystem(commands={"reload": "", "check": "", "ask ...": "", "pretend ...": "", **commands})
+
+
+def test_due_reloads_come_before_it_and_its_own_after_it() -> None:
+    server = system()
+    converge(server, site("site"), Asked(name="certificate", notify=(RELOAD.name,)))
+    assert server.ran == [("check",), ("reload",), ("ask", "certificate"), ("check",), ("reload",)]
+
+
+def test_nothing_is_reloaded_for_one_that_is_as_it_should_be() -> None:
+    server = system()
+    server.put("/etc/certificate", "")
+    converge(server, site("site"), Asked(name="certificate"), site("other"))
+    assert server.ran == [("check",), ("reload",)], "once, at the end"
+
+
+def test_its_failure_stops_nothing_else() -> None:
+    server = system()
+    heard = converge(server, site("site"), Asked(name="one", fails=True), Asked(name="two"), site("other"))
+    failed = [event for event in heard if isinstance(event, events.ResourceFailed)]
+    assert [(event.title, event.message, event.hint) for event in failed] == [
+        ("asked one", "refused", "Ask again.")
+    ]
+    finished = heard[-1]
+    assert isinstance(finished, events.RunFinished)
+    assert (finished.outcome, finished.changed, finished.failed, finished.skipped) == ("failed", 3, 1, 0)
+    assert server.exists("/etc/two")
+    assert server.exists("/etc/other")
+
+
+def test_a_reload_that_fails_is_its_failure_and_stays_due() -> None:
+    server = system(check=[{"exit": 1, "err": "emerg"}, {"exit": 1, "err": "emerg"}])
+    heard = converge(server, site("site"), Asked(name="certificate"))
+    failed = [event for event in heard if isinstance(event, events.ResourceFailed)]
+    assert [event.message for event in failed] == ["reload web first: exit code 1", "exit code 1"]
+    assert ("ask", "certificate") not in server.ran
+    assert Records(server, "/var/lib/hostwright", "p").pending() != []
+
+
+def test_a_check_pretends_and_asks_nobody() -> None:
+    server = system()
+    converge(server, site("site"), Asked(name="certificate"), apply=False)
+    assert server.ran == [("pretend", "certificate")]
