@@ -36,6 +36,7 @@ from hostwright.inventory.files import Shared, Static
 from hostwright.inventory.frozen import FrozenDict, Settings
 from hostwright.inventory.process import Processes, Timers
 from hostwright.inventory.secret import Secret
+from hostwright.inventory.tls import Tls
 from hostwright.inventory.written import describe
 
 GIT_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9_.-]+:")
@@ -131,6 +132,11 @@ class AppSettings(Settings):
     domains: Annotated[tuple[Domain, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)] = Field(
         default=(),
         description="Names the app answers to. None: it answers to every name and the bare address.",
+    )
+    tls: Tls | None = Field(
+        default=None,
+        description="Where its certificate comes from. Omit for what the host says, else Let's Encrypt where all "
+        "domains are public, else off.",
     )
     health: Annotated[HealthCheck, BeforeValidator(nothing_is_empty)] = Field(
         default=HealthCheck(), description="The health check."

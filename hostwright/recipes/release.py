@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hostwright.inventory import App, Host, Secret
+from hostwright.inventory.tls import tls_of
 from hostwright.recipes.processes import process_fields, process_files
 from hostwright.recipes.render import Render
 from hostwright.recipes.sandbox import sandbox
@@ -99,7 +100,8 @@ def health(app: App, host: Host) -> dict[str, Any]:
         "headers": {
             "Host": domain or (f"[{address}]" if ":" in address else address),
             "X-Forwarded-For": "127.0.0.1",
-            "X-Forwarded-Proto": "http",
+            # an app that sends everybody to https would answer http with a redirect
+            "X-Forwarded-Proto": "http" if tls_of(app, host).issuer == "off" else "https",
             "User-Agent": "hostwright-health",
         },
     }
