@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from . import docs
 from .logs import configure_logging
 from .readiness import ReadinessCheck, failing
 from .request_log import RequestLog
@@ -45,12 +46,14 @@ def create_app(settings: Settings | None = None, checks: dict[str, ReadinessChec
     settings = settings or load_settings()
     release = Release()
     configure_logging(settings.log_level)
-    app = FastAPI(title="Hello", version=release.release)
+    # the pages about the API are docs.py's
+    app = FastAPI(title="Hello", version=release.release, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.release = release
     app.state.checks = checks or {}
     app.add_middleware(RequestLog)
     app.include_router(router)
+    app.include_router(docs.router)
     _log.info("app created", extra={"release": release.release, "commit": release.commit})
     return app
 
