@@ -129,7 +129,7 @@ class Secure(Project):
         for name in domains:
             if not name.startswith("*."):
                 self.bed.points(name, self.server.address)
-        knows(self.sandbox, self.server, {name: self.server.address for name in domains})
+        knows(self.sandbox, self.server, dict.fromkeys(domains, self.server.address))
 
     def write(self) -> None:
         """The inventory as it is in `data`; JSON is YAML."""
