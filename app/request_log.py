@@ -68,7 +68,10 @@ class _Exchange:
             "path": self.scope["path"],  # without the query: tokens travel there
             "status": self.status,
             "duration_ms": round((time.perf_counter() - self._began) * 1000, 1),
+            # as nginx sees the visitor; the server takes both from X-Forwarded-For and X-Forwarded-Proto
             "client": client[0] if client else None,
+            "scheme": self.scope.get("scheme"),
+            "host": Headers(scope=self.scope).get("host"),
         }
         _log.info("request", extra=fields)
 

@@ -33,6 +33,7 @@ def test_an_access_line_has_method_path_status_duration_and_id(
     (line,) = (line for line in lines(capsys) if line["logger"] == "app.access")
     assert line["request_id"] == "abc-1"
     assert (line["method"], line["path"], line["status"]) == ("GET", "/health", 200)
+    assert (line["client"], line["scheme"], line["host"]) == ("testclient", "http", "testserver")
     assert 0 <= line["duration_ms"] < 5000
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line["time"])
     assert "poison" not in json.dumps(line)
