@@ -34,6 +34,7 @@ from hostwright.inventory.fields import (
 )
 from hostwright.inventory.files import Shared, Static
 from hostwright.inventory.frozen import FrozenDict, Settings
+from hostwright.inventory.nginx import Nginx
 from hostwright.inventory.process import Processes, Timers
 from hostwright.inventory.secret import Secret
 from hostwright.inventory.tls import Tls
@@ -206,6 +207,9 @@ class AppSettings(Settings):
     client_max_body_size: BodySize = Field(
         default="25m", description='Largest request body, as nginx writes it, e.g. "25m"; "0" for no limit.'
     )
+    nginx: Annotated[Nginx, BeforeValidator(nothing_is_empty)] = Field(
+        default=Nginx(), description="How nginx serves the app."
+    )
 
     @property
     def is_git_url(self) -> bool:
@@ -217,6 +221,14 @@ class AppSettings(Settings):
         both = sorted(set(self.processes) & set(self.timers))
         if both:
             raise ValueError(f"processes and timers share their names, and {', '.join(both)} is in both")
+        return self
+
+    @model_validator(mode="after")
+    def _canonical_is_a_domain(self) -> AppSettings:
+        name = self.nginx.canonical
+        if name and (name not in self.domains or name.startswith("*.")):
+            known = ", ".join(domain for domain in self.domains if not domain.startswith("*.")) or "none"
+            raise ValueError(f"nginx.canonical must be one of the domains ({known}), {describe(name)}")
         return self
 
     @model_validator(mode="after")
