@@ -6,7 +6,8 @@ A module has some of these functions:
     prepare(request, system, conversation) before the worker starts, while the controller listens: returns the
                                            request that the worker gets
     job(request, system, run)              runs in the worker, holding the host's lock; returns RunFinished
-    query(request, system, conversation)   reads only, no lock; returns RunFinished
+    query(request, system, conversation)   no lock; reads only, or changes a file that no run changes (cancel,
+                                           maintenance); returns RunFinished
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ ACTIONS = {
     "logs": ".release.logs",
     "run": ".release.execute",
     "cancel": ".cancel",
+    "maintenance": ".maintenance",
     "commands": ".commands",
     "store": ".store",
+    "certificates": ".tls.status",
+    "renew": ".tls.renew",
 }
 
 

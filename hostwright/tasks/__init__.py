@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
+from hostwright.tasks.certificates import renew
+from hostwright.tasks.certificates import status as certificate_status
 from hostwright.tasks.deploy import deploy, prune, restart, rollback
+from hostwright.tasks.maintenance import off, on
 from hostwright.tasks.operate import logs, releases, run, status, verify
 from hostwright.tasks.project import init, schema
 from hostwright.tasks.provision import cancel, provision
@@ -18,5 +21,7 @@ ns = Collection(
     provision, deploy, rollback, restart, releases, status, logs, run, verify, prune, cancel, init
 )
 ns.add_collection(Collection("inventory", schema))
+ns.add_collection(Collection("cert", renew, status=certificate_status))
+ns.add_collection(Collection("maintenance", on, off))
 ns.add_collection(Collection("template", list_templates, eject, diff))
 ns.add_collection(Collection("sandbox", up, list_, ssh, exec_, crash, start, down))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hostwright.run.query import Answers
 
 # actions whose errors have a place in a table
-TABLES = ("releases", "status")
+TABLES = ("releases", "status", "certificates")
 COMMON = ("host", "app", "inventory", "identity", "json", "debug")
 
 

@@ -200,16 +200,17 @@ def every(pem: bytes) -> list[Optional[Certificate]]:
 
 def read(system: System, path: str) -> Optional[Certificate]:
     """The first certificate of a PEM file: the server's own. None: missing, or it cannot be read."""
-    return first(_content(system, path))
+    return first(content(system, path))
 
 
 def chain(system: System, path: str) -> list[Certificate]:
     """All certificates of a PEM file that can be read, in its order."""
-    return [found for found in every(_content(system, path)) if found]
+    return [found for found in every(content(system, path)) if found]
 
 
-def _content(system: System, path: str) -> bytes:
+def content(system: System, path: str) -> bytes:
+    """Of a file; nothing where there is none, or a directory in its place."""
     try:
         return system.read(path) or b""
-    except OSError:  # a directory in its place
+    except OSError:
         return b""
