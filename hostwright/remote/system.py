@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable, Mapping, Optional, Sequence
 
+    from .features import Features
     from .units import Units
 
     Line = Callable[[str], None]
@@ -33,6 +34,7 @@ class System(Names, Storage):
         # set when the user asks to stop; long commands that may be cut short look at it
         self.cancelled: Callable[[], bool] = lambda: False
         self._units: Optional[Units] = None
+        self._answers: Optional[Features] = None
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -126,15 +128,19 @@ class System(Names, Storage):
                 return path
         return None
 
-    def has(self, feature: str) -> bool:
-        """Facts that decide about lines of a file.
+    def has(self, conditions: str) -> bool:
+        """Do all of these hold (features.py)? ValueError: one is unknown. Unknown: something is not there yet."""
+        return self._features().hold(conditions)
 
-        Raises:
-            ValueError: unknown feature.
-        """
-        if feature == "ipv6":  # absent when booted with ipv6.disable=1; `listen [::]` would fail
-            return self.exists("/proc/net/if_inet6")
-        raise ValueError("unknown feature %r" % feature)
+    def assume(self, path: str, names: Sequence[str]) -> None:
+        """In a check: a certificate that an apply would fetch is taken as there, for these names."""
+        self._features().assume(path, names)
+
+    def _features(self) -> Features:
+        from .features import Features
+
+        self._answers = self._answers or Features(self)
+        return self._answers
 
     # -- units -------------------------------------------------------------------------------------------
 

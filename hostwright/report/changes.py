@@ -12,6 +12,8 @@ _EXISTENCE = ("type", "exists", "key")
 _OPAQUE = ("content", "type", "exists", "key")
 # kinds that are deeds rather than things: they are done, not created
 _DEEDS = ("upgrade", "command")
+# ... and those of the files that belong to one
+_PART = "content of "
 LONGEST_VALUE = 60
 PACKAGES_NAMED = 3
 
@@ -23,10 +25,13 @@ def mark(kind: str, changes: Sequence[Change]) -> str:
     if kind in _DEEDS or not changes:
         return CHANGED
     there = [change for change in changes if change["attribute"] in _EXISTENCE]
-    if all(_absent(change["before"]) for change in there or changes):
+    counted = there or [change for change in changes if not str(change["attribute"]).startswith(_PART)]
+    if not counted:
+        return CHANGED
+    if all(_absent(change["before"]) for change in counted):
         return CREATED
     # a service that is stopped is still there
-    if all(change["after"] is None or (there and change["after"] is False) for change in there or changes):
+    if all(change["after"] is None or (there and change["after"] is False) for change in counted):
         return REMOVED
     return CHANGED
 
@@ -46,7 +51,7 @@ def describe(kind: str, changes: Sequence[Change], would: bool = False) -> str:
     what = mark(kind, changes)
     if what == REMOVED:
         return ""
-    shown = [change for change in changes if what == CHANGED or change["attribute"] not in _OPAQUE]
+    shown = [change for change in changes if what == CHANGED or not _opaque(str(change["attribute"]))]
     words = [_created(change) if what == CREATED else _changed(change) for change in _owner_first(shown)]
     # `timezone Etc/UTC`: the attribute need not repeat what the thing is
     return ", ".join(word.removeprefix(f"{kind} ") for word in words if word)
@@ -93,8 +98,8 @@ def _created(change: Change) -> str:
 
 def _changed(change: Change) -> str:
     name, before, after = str(change["attribute"]), change["before"], change["after"]
-    if name == "content":
-        return "content"
+    if name == "content" or name.startswith(_PART):
+        return name.removeprefix(_PART)
     if isinstance(after, (list, tuple)) and isinstance(before, (list, tuple, type(None))):
         old = before or ()
         added = [f"+{value(item)}" for item in after if item not in old]
@@ -113,6 +118,10 @@ def value(found: object) -> str:
         return " ".join(value(item) for item in found) or "none"
     text = str(found) if str(found) else '""'
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
+def _opaque(name: str) -> bool:
+    return name in _OPAQUE or name.startswith(_PART)
 
 
 def _absent(found: object) -> bool:

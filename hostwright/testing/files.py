@@ -75,6 +75,11 @@ class FakeFiles(System):
                 return f"{folder}/{program}"
         return None
 
+    def has(self, conditions: str) -> bool:
+        """As on a server; nothing is kept, because times of change tell little here."""
+        self._features().forget()
+        return super().has(conditions)
+
     def stat(self, path: str) -> Stat | None:
         """lstat."""
         node = self.nodes.get(self._real(path, last=False))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from ..digest import sha256
+from ..features import fit
 from .base import Failed, Resource, names_to_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Mapping, Optional, Sequence
 
     from ..system import System
     from .base import Change, Context, State
@@ -30,7 +31,10 @@ class File(Resource):
         judges_all: `validate` judges other files too: where it refused already what was there before, the new
             file is kept, and the last word is left to the handlers. Else two broken files block each other.
         sensitive: content is never shown, not even as a diff or a length.
-        conditional: a line that ends in `#?NAME` is kept, without that mark, only where System.has(NAME).
+        conditional: lines and blocks with marks such as `#?ipv6` stay only where that holds: features.fit.
+        when: conditions for the whole file; where they do not hold, it must not be there.
+        parts: other files that this one includes, path -> content: written with it, judged with it, and put back
+            with it, because neither fits what the other was before. Their folder is theirs alone.
         yields: when another project on this host declares this file, ours is not wanted.
 
     A file that is not as we left it (another's, or edited by hand) is kept under /var/lib/hostwright/backups
@@ -52,6 +56,8 @@ class File(Resource):
         judges_all: bool = False,
         sensitive: bool = False,
         conditional: bool = False,
+        when: str = "",
+        parts: Optional[Mapping[str, str]] = None,
         yields: bool = False,
         app: str = "",
         notify: Sequence[str] = (),
@@ -65,20 +71,27 @@ class File(Resource):
         self.judges_all = judges_all
         self.sensitive = sensitive
         self.conditional = conditional
+        self.when = when
+        self.parts = dict(parts or {})
         self.yields = yields
 
-    def _wanted(self, system: System) -> bytes:
-        """The content as this server gets it."""
-        if not self.conditional:
-            return self.content.encode()
-        lines = []
-        for line in self.content.splitlines():
-            text, mark, name = line.rpartition("#?")
-            if not mark:
-                lines.append(line)
-            elif system.has(name.strip()):
-                lines.append(text.rstrip())
-        return ("\n".join(lines) + "\n").encode()
+    def _wanted(self, system: System) -> dict[str, Optional[bytes]]:
+        """Path -> content as this server gets it, of the parts and the file itself; None: must not be there.
+
+        Raises:
+            Failed: a condition that nobody knows, in a template.
+            Unknown
+        """
+        texts = {**self.parts, self.name: self.content}
+        try:
+            if self.when and not system.has(self.when):
+                return dict.fromkeys(texts)
+            if not self.conditional:
+                return {path: text.encode() for path, text in texts.items()}
+            return {path: fit(text, system.has).encode() for path, text in texts.items()}
+        except ValueError as error:
+            why = "%s, in what %s is made of" % (error, self.name)
+            raise Failed(why, "docs/templates.md lists the conditions.") from None
 
     def _digest(self, system: System, content: bytes) -> str:
         """A short name for content in changes and records.
@@ -90,45 +103,70 @@ class File(Resource):
         return sha256(content)[:12]
 
     def desired(self, system: System) -> State:
+        wanted = self._wanted(system)
+        content = wanted[self.name]
+        if content is None:
+            return {"type": None, **{_about(path): None for path in self.parts}}
         return {
             "type": "file",
-            "content": self._digest(system, self._wanted(system)),
+            "content": self._digest(system, content),
+            **{_about(path): self._digest(system, wanted[path] or b"") for path in self.parts},
             "mode": "%04o" % self.mode,
             "owner": self.owner,
             "group": self.group,
         }
 
     def read(self, system: System) -> State:
+        parts = {_about(path): self._content(system, path) for path in self.parts}
         found = system.stat(self.name)
         if found is None:
-            return {"type": None, "content": None, "mode": None, "owner": None, "group": None}
-        if found.kind not in ("file", "link"):
-            kind = "directory" if found.kind == "directory" else "device, pipe or socket"
-            raise Failed("%s is a %s" % (self.name, kind), "Move it away: ls -ld %s" % self.name)
-        content = system.read(self.name) if found.kind == "file" else None
+            return {"type": None, "content": None, **parts, "mode": None, "owner": None, "group": None}
         return {
+            "content": self._content(system, self.name),
             "type": found.kind,
-            "content": None if content is None else self._digest(system, content),
+            **parts,
             "mode": "%04o" % found.mode,
             "owner": system.user_name(found.uid),
             "group": system.group_name(found.gid),
         }
 
-    def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
-        uid, gid = names_to_ids(system, self.owner, self.group)
-        new, old = self._wanted(system), system.read(self.name)
-        before = Before(system, self.name)
-        if old is not None and old != new and context.recorded.get("content") != self._digest(system, old):
-            context.kept = back_up(system, self.name, old, self._digest(system, old))
-        folder = os.path.dirname(self.name)
-        if not system.exists(folder):
-            system.mkdir(folder)
-        system.write_atomic(self.name, new, mode=self.mode, uid=uid, gid=gid)
-        if self.validate and not self._valid(system, before):
-            context.note = "not accepted yet: other files are wrong too"
-            system.write_atomic(self.name, new, mode=self.mode, uid=uid, gid=gid)
+    def _content(self, system: System, path: str) -> Optional[str]:
+        """The digest of what is there; None for nothing and for a symlink, which is replaced."""
+        found = system.stat(path)
+        if found is None or found.kind == "link":
+            return None
+        if found.kind != "file":
+            kind = "directory" if found.kind == "directory" else "device, pipe or socket"
+            raise Failed("%s is a %s" % (path, kind), "Move it away: ls -ld %s" % path)
+        content = system.read(path)
+        return None if content is None else self._digest(system, content)
 
-    def _valid(self, system: System, before: Before) -> bool:
+    def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
+        wanted = self._wanted(system)
+        before = [Before(system, path) for path in wanted]
+        for path, new in wanted.items():
+            old = system.read(path)
+            recorded = context.recorded.get("content" if path == self.name else _about(path))
+            if old is not None and old != new and recorded != self._digest(system, old):
+                context.kept = back_up(system, path, old, self._digest(system, old))
+        self._put(system, wanted)
+        if self.validate and not self._valid(system, before, gone=wanted[self.name] is None):
+            context.note = "not accepted yet: other files are wrong too"
+            self._put(system, wanted)
+
+    def _put(self, system: System, wanted: Mapping[str, Optional[bytes]]) -> None:
+        """What includes others comes after them, and goes before them."""
+        uid, gid = names_to_ids(system, self.owner, self.group)
+        for path, content in wanted.items():
+            if content is not None:
+                folder = os.path.dirname(path)
+                if not system.exists(folder):
+                    system.mkdir(folder)
+                system.write_atomic(path, content, mode=self.mode, uid=uid, gid=gid)
+        for path in reversed([path for path, content in wanted.items() if content is None]):
+            system.unlink(path)
+
+    def _valid(self, system: System, before: Sequence[Before], gone: bool) -> bool:
         """Whether the new file is accepted; the old one is back where it is not.
 
         Raises:
@@ -140,27 +178,46 @@ class File(Resource):
             system.run(self.validate, timeout=60, read_only=True)
             return True
         except CommandFailed as error:
-            before.restore()
+            restore(before)
             if self.judges_all and not system.run(self.validate, timeout=60, read_only=True, check=False).ok:
                 return False
-            reason = "refused the new %s (%s); the old state was put back" % (self.name, error.reason)
+            what = "that there is no %s" if gone else "the new %s"
+            reason = "refused %s (%s); the old state was put back" % (what % self.name, error.reason)
             raise CommandFailed(error.argv, error.exit_code, error.tail, reason) from None
         except BaseException:
-            before.restore()
+            restore(before)
             raise
 
     def content_diff(self, system: System) -> list[str]:
-        old = system.read(self.name)
-        new = self._wanted(system)
-        if old == new:
-            return []
-        if self.sensitive:
-            return ["(content not shown: it holds secrets)"]
-        from difflib import unified_diff
+        lines: list[str] = []
+        for path, new in self._wanted(system).items():
+            old = system.read(path)
+            if old == new:
+                continue
+            if self.sensitive:
+                return ["(content not shown: it holds secrets)"]
+            lines += [] if path == self.name else ["%s:" % path]
+            lines += compared(old, new)
+        return lines[:500]
 
-        before = (old or b"").decode("utf-8", "replace").splitlines()
-        lines = unified_diff(before, new.decode().splitlines(), "on the server", "wanted", lineterm="", n=2)
-        return list(lines)[2:500]
+
+def compared(old: Optional[bytes], new: Optional[bytes]) -> list[str]:
+    """Unified diff of two texts, without its head."""
+    from difflib import unified_diff
+
+    before, after = ((text or b"").decode("utf-8", "replace").splitlines() for text in (old, new))
+    return list(unified_diff(before, after, "on the server", "wanted", lineterm="", n=2))[2:]
+
+
+def _about(path: str) -> str:
+    """The attribute of a part."""
+    return "content of %s" % os.path.basename(path)
+
+
+def restore(before: Sequence[Before]) -> None:
+    """Put several things back, the last first."""
+    for found in reversed(before):
+        found.restore()
 
 
 def back_up(system: System, path: str, content: bytes, digest: str) -> str:

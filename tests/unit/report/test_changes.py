@@ -34,6 +34,19 @@ Values = dict[str, object]
         ),
         ("file", {"type": "file"}, {"type": None}, ("-", "")),
         (
+            "file",
+            {"content": "aa", "content of app.conf": "aa", "content of x.conf": None},
+            {"content": "bb", "content of app.conf": "bb", "content of x.conf": "cc"},
+            ("~", "content, app.conf, x.conf"),
+        ),
+        ("file", {"content of app.conf": None}, {"content of app.conf": "bb"}, ("~", "app.conf")),
+        (
+            "file",
+            {"type": None, "content of app.conf": None, "mode": None},
+            {"type": "file", "content of app.conf": "bb", "mode": "0644"},
+            ("+", "0644"),
+        ),
+        (
             "user",
             {"exists": False, "home": None, "groups": []},
             {"exists": True, "home": "/srv/a", "groups": ["www-data"]},
