@@ -23,6 +23,19 @@ def undo(report: Report) -> str:
     return "Undo: inv rollback" if replaced else ""
 
 
+def reminder(report: Report) -> str:
+    """Where nobody sees what has just gone live; last, so that it is seen."""
+    names = [name for name, found in report.hosts.items() if found.data.get("maintenance")]
+    if not names:
+        return ""
+    return f"Maintenance is on at {', '.join(names)}: visitors get its page until `inv maintenance.off`."
+
+
+def next_lines(report: Report, *, back: bool = True) -> str:
+    """What is shown below a release that went live: the way back, where there is one, and the reminder."""
+    return "\n".join(filter(None, (undo(report) if back else "", reminder(report))))
+
+
 @task(
     auto_shortflags=False,
     iterable=["host"],
@@ -56,7 +69,7 @@ def deploy(
         session.begin(hosts, "deploy")
         what.prepare(session.output)
         report = run(what, hosts, session.logins, session.output)
-        session.finish(report, then=undo(report))
+        session.finish(report, then=next_lines(report))
 
 
 @task(
@@ -92,7 +105,7 @@ def rollback(
             session.inventory, chosen, hosts, session.logins, session.output,
             to=to, keep_env=keep_env, wait=session.wait(wait),
         )  # fmt: skip
-        session.finish(report)
+        session.finish(report, then=next_lines(report, back=False))
 
 
 @task(
@@ -122,7 +135,7 @@ def restart(
         session.begin(hosts, "restart")
         what.prepare()
         report = run(what, hosts, session.logins, session.output)
-        session.finish(report, then=undo(report))
+        session.finish(report, then=next_lines(report))
 
 
 @task(
@@ -166,11 +179,11 @@ def prune(
         session.finish(report)
 
 
-def refuse_dry(session: Session) -> None:
+def refuse_dry(session: Session, what: str = "a deploy") -> None:
     """`inv --dry deploy` must never deploy.
 
     Raises:
         UsageError
     """
     if session.dry:
-        raise UsageError("--dry works with provision (it means --check); there is no dry run of a deploy")
+        raise UsageError(f"--dry works with provision (it means --check); there is no dry run of {what}")

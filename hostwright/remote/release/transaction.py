@@ -6,7 +6,7 @@ was; what goes wrong after it is told, and done again by the next run.
 
 from __future__ import annotations
 
-from .. import events
+from .. import events, maintenance
 from ..journal import Redact
 from ..run import ERRORS, StepError, explain_short
 from ..system import RunCancelled
@@ -90,13 +90,11 @@ class Transaction:
                 self._notice(error)
         about = self.shelf.about(self.release)
         data = {key: about.get(key, "") for key in ("id", "commit", "subject")}
-        return events.RunFinished(
-            "done",
-            self.run.seconds,
-            changed=1,
-            state=self._state(self.release),
-            data={**data, "before": self.before, "again": self._again},
-        )
+        data.update(before=self.before, again=self._again)
+        # nobody sees it as long as that is on
+        data["maintenance"] = maintenance.state(self.system, self.layout.app)
+        state = self._state(self.release)
+        return events.RunFinished("done", self.run.seconds, changed=1, state=state, data=data)
 
     # -- until the commit point ----------------------------------------------------------------------------
 

@@ -223,7 +223,8 @@ def test_memory_without_a_controller_is_the_sum_of_shares() -> None:
 
 
 def test_status_before_the_first_deploy() -> None:
-    assert status.app_status(FakeSystem(), Layout("hello")) == {"provisioned": False, "release": None}
+    found = status.app_status(FakeSystem(), Layout("hello"))
+    assert found == {"provisioned": False, "release": None, "maintenance": None}
 
 
 # -- logs --------------------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def test_a_good_release_goes_live(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (finished.outcome, finished.state, finished.changed) == ("done", "bbbbbbb is live", 1)
     # `again`: both are made of the same, of nothing
     told = {"id": "new", "commit": "b" * 40, "subject": "two", "before": "old", "again": True}
-    assert finished.data == told
+    assert finished.data == {**told, "maintenance": None}
     assert story.live == "releases/new"
     assert story.verdict() == ("good", "")
     assert Log(story.system, Layout("hello")).known()["new"].before == "old"

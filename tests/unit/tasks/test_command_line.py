@@ -90,6 +90,8 @@ WRONG = [
     (("logs", "--lines", "x"), 2, '--lines: expected an integer from 0 to 100000, got "x"'),
     (("prune", "--keep", "0"), 2, '--keep: expected an integer from 1 to 1000, got "0"'),
     (("--dry", "restart"), 2, "--dry works with provision (it means --check)"),
+    (("--dry", "maintenance.on"), 2, "there is no dry run of maintenance"),
+    (("maintenance.off", "--app", "hallo"), 2, 'no app is called "hallo". Did you mean "hello"?'),
     (("run", 'a "b'), 2, "the command does not split into words: No closing quotation"),
     (("run", "--host", "web1", "--command", " "), 2, "the command is empty"),
     (("run", "--host", "web1", "-x"), 2, "usage: inv run"),
