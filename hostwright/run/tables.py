@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from hostwright.errors import HostwrightError
@@ -132,6 +133,8 @@ def about_app(name: str, app: Mapping[str, Any]) -> tuple[object, ...]:
 def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
     """What somebody should look at."""
     found = []
+    if app.get("maintenance"):
+        found.append(f"maintenance since {moment(app['maintenance']['since'])}")
     if app and not app["provisioned"]:
         found.append("not provisioned")
     elif app and not app["release"]:
@@ -180,6 +183,13 @@ def gib(count: float) -> str:
 def ago(when: float | None) -> str:
     """How long ago a Unix time is."""
     return "-" if not when else ago_seconds(time.time() - when)
+
+
+def moment(when: float) -> str:
+    """A Unix time by this machine's clock: 14:05 today, 2026-11-26 14:05 on another day."""
+    local = datetime.fromtimestamp(when).astimezone()
+    today = local.date() == datetime.now().astimezone().date()
+    return f"{local:%H:%M}" if today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def ago_seconds(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import events
+from .. import events, maintenance
 from . import disk
 from .ask import ask
 from .instance import Instances, dead
@@ -36,15 +36,16 @@ def app_status(system: System, layout: Layout) -> dict[str, Any]:
     """What is live and how it does.
 
     Returns:
-        provisioned; release: id, commit, subject, since (Unix seconds), by; health: status, ms, expect, ok,
-        problem; units: state of the live instance and of others that still run; memory_bytes, connections,
-        restarts; processes: running, state, since, restarts, memory_bytes by name; timers: active, next and last
-        (Unix seconds), result (success, running, exit-code, timeout ...; empty: not known) and status (exit code)
-        by name. Without a release only the first ones.
+        provisioned; maintenance: since (Unix seconds) and by, None while it is off; release: id, commit, subject,
+        since (Unix seconds), by; health: status, ms, expect, ok, problem; units: state of the live instance and of
+        others that still run; memory_bytes, connections, restarts; processes: running, state, since, restarts,
+        memory_bytes by name; timers: active, next and last (Unix seconds), result (success, running, exit-code,
+        timeout ...; empty: not known) and status (exit code) by name. Without a release only the first ones.
     """
     shelf, instances = Shelf(system, layout), Instances(system, layout)
     current = shelf.current()
     found: dict[str, Any] = {"provisioned": system.exists(layout.template), "release": None}
+    found["maintenance"] = maintenance.state(system, layout.app)
     if not current:
         return found
     about, entry = shelf.about(current), Log(system, layout).known().get(current)
