@@ -8,7 +8,7 @@ import pytest
 
 from hostwright.errors import HostUnreachable
 from hostwright.report import Look
-from hostwright.run.tables import ago_seconds, disk_line, releases_table, status_table
+from hostwright.run.tables import ago_seconds, disk_line, moment, releases_table, status_table
 
 HOST = {
     "uptime_seconds": 41 * 86400, "load": [0.08, 0.1, 0.1], "cores": 2, "memory_total": 2 << 30,
@@ -75,6 +75,16 @@ def test_status() -> None:
     assert lines[3].endswith("nothing deployed")
     assert lines[4].endswith("unreachable: timed out after 5 s")
     assert lines[5:] == [f"web1  {DISK_LINE}", f"web2  {DISK_LINE}"]
+
+
+def test_maintenance_is_the_first_note() -> None:
+    """Today its time is enough."""
+    since = time.time()
+    hidden = app(maintenance={"since": since, "by": "ann@laptop"}, restarts=3)
+    text = status_table({"web1": {"apps": {"hello": hidden}, "host": HOST}}, {}, {})
+    assert text.splitlines()[1].endswith(f"maintenance since {moment(since)}, 3 restarts")
+    assert len(moment(since)) == len("14:05")
+    assert moment(1_800_000_000.0).startswith("2027-01-15 ")
 
 
 def test_what_still_drains_is_named_by_its_release() -> None:
