@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,16 @@ class Bed:
         argv = ("curl", "-sS", "-f", "-m", "5", "-d", json.dumps(data), f"{self.management}/{what}")
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+    @contextmanager
+    def walled_off(self, address: str) -> Iterator[None]:
+        """A firewall between the CAs and port 80 of a server drops what they send, while the block runs."""
+        table = "table inet wall { chain out { type filter hook output priority 0; "
+        self.run(f"nft '{table} ip daddr {address} tcp dport 80 drop; }} }}'")
+        try:
+            yield
+        finally:
+            self.run("nft delete table inet wall")
 
     @property
     def management(self) -> str:
