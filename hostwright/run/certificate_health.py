@@ -11,6 +11,8 @@ from typing import Any
 from hostwright.run.certificate_chain import issuer_of, problem_of
 
 DAY = 86400.0
+# days that a certificate is good for when it begins to need attention
+SOON = 14
 # how many of the names that are wrong are named
 NAMED = 3
 

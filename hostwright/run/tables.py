@@ -10,6 +10,8 @@ from typing import Any
 
 from hostwright.errors import HostwrightError
 from hostwright.report import Column, Look, table
+from hostwright.run.certificate_health import SOON, ends_soon
+from hostwright.run.certificate_table import expiry
 
 Answers = Mapping[str, Mapping[str, Any]]
 Errors = Mapping[str, HostwrightError]
@@ -74,12 +76,13 @@ def status_table(answers: Answers, errors: Errors, environ: Mapping[str, str]) -
             f"{used(machine):.0%}",
         )
         for name, app in data["apps"].items() or {"-": {}}.items():
-            rows.append((host, *about_app(name, app), *about_host, ", ".join(notes(machine, app)) or "-"))
+            beside = (certificate(app), ", ".join(notes(machine, app)) or "-")
+            rows.append((host, *about_app(name, app), *about_host, *beside))
     for host, error in errors.items():
-        rows.append((host, *["-"] * 8, f"unreachable: {error.message}"))
+        rows.append((host, *["-"] * 9, f"unreachable: {error.message}"))
     columns: list[Column | str] = [
         "host", "app", "release", "since", Column("health", right=True), "up", Column("load", right=True),
-        Column("mem", right=True), Column("disk", right=True), "notes",
+        Column("mem", right=True), Column("disk", right=True), Column("cert", right=True), "notes",
     ]  # fmt: skip
     lines = [table(columns, rows, Look.of(sys.stdout, environ))]
     several = len(answers) > 1
@@ -130,6 +133,16 @@ def about_app(name: str, app: Mapping[str, Any]) -> tuple[object, ...]:
     return name, release["commit"][:7] or release["id"], ago(release["since"]), answer
 
 
+def certificate(app: Mapping[str, Any]) -> str:
+    """How long its certificate is good for: 64 d; "-" where it needs none."""
+    found = app.get("certificate")
+    if found is None:
+        return "-"
+    if found["not_after"] is None:
+        return "none"
+    return expiry(found, time.time(), dated=False)
+
+
 def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
     """What somebody should look at."""
     found = []
@@ -141,6 +154,9 @@ def notes(machine: Mapping[str, Any], app: Mapping[str, Any]) -> list[str]:
         found.append("nothing deployed")
     elif app and not app["health"]["ok"]:
         found.append(f"not healthy: {app['health']['problem'] or app['health']['status']}")
+    held = app.get("certificate")
+    if held and (held["not_after"] is None or ends_soon(held, time.time(), SOON)):
+        found.append("certificate: see inv cert.status")
     silent = [name for name, process in app.get("processes", {}).items() if not process["running"]]
     if silent:
         found.append(f"not running: {', '.join(silent)}")

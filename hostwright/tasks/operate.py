@@ -55,14 +55,16 @@ def status(
     json: bool = False,
     debug: bool = False,
 ) -> None:
-    """Release, health and load of every host."""
+    """Release, health, certificate and load of every host."""
     with Session(c, inventory=inventory, identity=identity, as_json=json, debug=debug) as session:
+        from hostwright.run.certificates import wanted
         from hostwright.run.tables import status_table
 
         hosts = session.hosts(host, purpose="deploy" if app else "any", app=app)
 
         def apps(host: Host) -> dict[str, Any]:
-            return {"apps": [name for name in host.apps if app in (None, name)]}
+            paths = {one["name"]: one["certificate"] for one in wanted(session.inventory, host, app)}
+            return {"apps": [name for name in host.apps if app in (None, name)], "certificates": paths}
 
         answers, report = ask_each(session, hosts, "status", apps)
         show(session, answers, report, status_table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import events, maintenance
+from ..tls import x509
 from . import disk
 from .ask import ask
 from .instance import Instances, dead
@@ -25,9 +26,15 @@ NO_VALUE = ("", "[not set]", str(2**64 - 1))
 
 
 def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
-    """Answer with the state of the `apps` (names), with what they take on the disk, and of the host."""
+    """Answer with the state of the `apps` (names), with what they take on the disk, and of the host.
+
+    Args:
+        request: also `certificates`: app -> path of its certificate, where it has one.
+    """
     layouts = {name: Layout(name) for name in request["apps"]}
     apps = {name: {**app_status(system, at), "disk": disk.usage(system, at)} for name, at in layouts.items()}
+    for name, path in request.get("certificates", {}).items():
+        apps[name]["certificate"] = _certificate(system, path)
     conversation.emit(events.Answered({"apps": apps, "host": host_status(system)}))
     return events.RunFinished("done", 0.0)
 
@@ -69,6 +76,12 @@ def app_status(system: System, layout: Layout) -> dict[str, Any]:
     found["connections"] = instances.connections(current)
     _add_beside(found, system, layout, current)
     return found
+
+
+def _certificate(system: System, path: str) -> dict[str, Any]:
+    """not_before and not_after (Unix seconds) of a certificate; None where there is none that can be read."""
+    found = x509.read(system, path)
+    return {name: getattr(found, name, None) for name in ("not_before", "not_after")}
 
 
 def _add_beside(found: dict[str, Any], system: System, layout: Layout, current: str) -> None:

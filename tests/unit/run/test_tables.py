@@ -68,13 +68,29 @@ def test_status() -> None:
         "load",
         "mem",
         "disk",
+        "cert",
         "notes",
     ]
-    assert " ".join(lines[1].split()) == "web1 hello 4f2c1d9 12 min 200 12 ms 41 d 0.1/2 1.0/2.0 GiB 31% -"
+    assert " ".join(lines[1].split()) == "web1 hello 4f2c1d9 12 min 200 12 ms 41 d 0.1/2 1.0/2.0 GiB 31% - -"
     assert lines[2].endswith("not healthy: refused, 3 restarts, disk nearly full, reboot needed")
     assert lines[3].endswith("nothing deployed")
     assert lines[4].endswith("unreachable: timed out after 5 s")
     assert lines[5:] == [f"web1  {DISK_LINE}", f"web2  {DISK_LINE}"]
+
+
+@pytest.mark.parametrize(
+    ("left", "life", "cell", "note"),
+    [
+        (64.5, 90, "64 d", "-"), (13.5, 90, "13 d", "certificate: see inv cert.status"), (5.5, 6.6, "5 d", "-"),
+        (-1, 90, "EXPIRED", "certificate: see inv cert.status"),
+        (None, 90, "none", "certificate: see inv cert.status"),
+    ],
+)  # fmt: skip
+def test_how_long_the_certificate_is_good_for(left: float | None, life: float, cell: str, note: str) -> None:
+    end = None if left is None else time.time() + left * 86400
+    held = {"not_after": end, "not_before": None if end is None else end - life * 86400}
+    text = status_table({"web1": {"apps": {"hello": app(certificate=held)}, "host": HOST}}, {}, {})
+    assert " ".join(text.splitlines()[1].split()).endswith(f"1.0/2.0 GiB 31% {cell} {note}")
 
 
 def test_maintenance_is_the_first_note() -> None:
