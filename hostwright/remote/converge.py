@@ -98,7 +98,8 @@ class Converge:
                 self.run.emit(events.ResourceUnchanged(resource.id, resource.title))
                 return
             lines = resource.content_diff(self.system) if self.show_diff else []
-            context = Context(self.run.output(resource.id), self.records.state_of(resource.id), self._notice)
+            recorded = self.records.state_of(resource.id)
+            context = Context(self.run.output(resource.id), recorded, self._notice, self.run.ask)
             if self.apply:
                 self.run.emit(events.ResourceStarted(resource.id, resource.title))
                 self._act(resource, changes, context)

@@ -6,6 +6,7 @@ that. Numbers carry their unit in the name. `t` is seconds since the run began, 
 
 from __future__ import annotations
 
+from .asked import Asked
 from .event import Event, from_wire
 from .source_events import PackagesLocked, SourceNeeded, SourceReady
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "AgentNeeded", "Answered", "Attached", "Event", "HandlerRan", "Hello",
+    "AgentNeeded", "Answered", "Asked", "Attached", "Event", "HandlerRan", "Hello",
     "Noticed", "Output", "PackagesLocked", "ResourceChanged", "ResourceFailed", "ResourceSkipped", "ResourceStarted",
     "ResourceUnchanged", "ResourceUnknown", "RunFinished", "RunStarted", "SourceNeeded", "SourceReady",
     "StepFailed", "StepFinished", "StepStarted", "Waited",

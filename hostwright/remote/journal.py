@@ -92,7 +92,7 @@ class Journal:
 def prune(paths: Paths, keep: int = KEEP_RUNS) -> None:
     """Forget all but the newest runs; never one that is going on."""
     holder = (lock.holder(paths) or {}).get("run", "")
-    # in memory a run has a journal and up to four small files beside it
+    # in memory a run has a journal and a few small files beside it
     for folder, limit in ((paths.kept, keep), (paths.live, 5 * keep)):
         try:
             found = [

@@ -43,6 +43,10 @@ class Paths:
         """Exists when the user asked the run to stop."""
         return os.path.join(self.live, run + ".cancel")
 
+    def answer(self, run: str, question: str) -> str:
+        """What the controller answers to a question of the run, by the question's id."""
+        return os.path.join(self.live, "%s.answer.%s" % (run, question))
+
     def alive(self, run: str) -> str:
         """Locked by the worker from its first to its last moment."""
         return os.path.join(self.live, run + ".alive")

@@ -11,7 +11,9 @@ from .system import CommandFailed, RunCancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator, Mapping
+    from typing import Any, Callable, Iterator, Mapping, Optional
+
+    from .asked import Asking
 
     Request = Mapping[str, Any]
     Emit = Callable[[events.Event], None]
@@ -56,14 +58,20 @@ class Run:
         emit: where events go: the journal, or the channel.
         cancelled: true once the user asked to stop.
         hold: called when a step begins ("begin:NAME") and when it is finished ("NAME"); see `worker.hold`.
+        asking: how the controller is asked; None: there is nobody to ask.
     """
 
     def __init__(
-        self, emit: Emit, cancelled: Callable[[], bool], hold: Callable[[str], None] = lambda point: None
+        self,
+        emit: Emit,
+        cancelled: Callable[[], bool],
+        hold: Callable[[str], None] = lambda point: None,
+        asking: Optional[Asking] = None,
     ) -> None:
         self._emit = emit
         self.cancelled = cancelled
         self._hold = hold
+        self._asking = asking
         self.began = time.monotonic()
 
     @property
@@ -79,6 +87,10 @@ class Run:
     def output(self, source: str) -> Callable[[str], None]:
         """A function that takes lines a command prints on behalf of `source`."""
         return lambda line: self.emit(events.Output(source, line))
+
+    def ask(self, question: str, data: Mapping[str, Any], timeout: float) -> Optional[dict[str, Any]]:
+        """What the controller answers to a question; see asked.py. None: nobody is there, or not in time (seconds)."""
+        return self._asking(self.emit, question, data, timeout) if self._asking else None
 
     def safe_point(self) -> None:
         """Where nothing is half done.

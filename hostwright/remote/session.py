@@ -9,7 +9,7 @@ import os
 import select
 import time
 
-from . import actions, events, lock, wire
+from . import actions, asked, events, lock, wire
 from .conversation import Conversation, Gone
 from .records import Conflict
 from .resources.base import Failed
@@ -168,7 +168,7 @@ class Session:
                         run,
                     )
                     return events.RunFinished("lost", 0.0, failed=1, message=message)
-                if self._control(lambda: self._cancel(run)) == "detach":
+                if self._control(lambda: self._cancel(run), run) == "detach":
                     return events.RunFinished("detached", 0.0, message="run %s goes on at the server" % run)
         finally:
             if handle >= 0:
@@ -186,8 +186,10 @@ class Session:
     def _cancel(self, run: str) -> None:
         os.close(os.open(self.paths.cancel(run), os.O_WRONLY | os.O_CREAT, 0o600))
 
-    def _control(self, cancel: Callable[[], None]) -> str:
+    def _control(self, cancel: Callable[[], None], run: str = "") -> str:
         """Look for a word of the controller for a moment; returns it ("ping", "cancel", "detach"), or nothing.
+
+        An answer to a question of the `run` that is shown is laid down for it.
 
         Raises:
             Gone: it is gone.
@@ -204,4 +206,6 @@ class Session:
         word = frame.get("control", "") if isinstance(frame, dict) else ""
         if word == "cancel":
             cancel()
+        elif word == "answer" and run and isinstance(frame, dict):
+            asked.keep(self.paths, run, frame)
         return str(word)

@@ -13,6 +13,7 @@ import sys
 import time
 
 from . import actions, events, journal, lock
+from .asked import Asking
 from .records import Conflict
 from .resources.base import Failed
 from .run import Run, StepError, explain
@@ -115,7 +116,10 @@ def main(state: str, runtime: str, run_id: str) -> None:
     def cancelled() -> bool:
         return stop[0] or os.path.exists(cancel)
 
-    run = Run(book.emit, cancelled, lambda point: hold(paths, point, cancelled))
+    asking = Asking(
+        lambda question: paths.answer(run_id, question), lambda: lock.held(paths.viewer(run_id)), cancelled
+    )
+    run = Run(book.emit, cancelled, lambda point: hold(paths, point, cancelled), asking)
     try:
         finished = _locked(paths, request, run)
     except BaseException as error:

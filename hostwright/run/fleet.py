@@ -60,6 +60,16 @@ class Worker:
             self.greeted = True
             if self.stop:
                 self.control("cancel")
+        elif isinstance(event, events.Asked):
+            threading.Thread(target=self._answer, args=(event,), daemon=True).start()
+
+    def _answer(self, event: events.Asked) -> None:
+        """What can be seen from here; in a thread of its own, because looking takes seconds."""
+        from hostwright.run import outside
+
+        data = outside.answer(event.question, event.data, event.timeout)
+        if data is not None:
+            self._say({"control": "answer", "id": event.id, "data": data})
 
     def end(self) -> None:
         """Nobody listens on the channel any more."""
@@ -73,12 +83,16 @@ class Worker:
             return self.begun and not self.over
 
     def control(self, word: str) -> None:
-        """Say `ping` or `cancel` to the agent; the thread sees for itself when that fails."""
+        """Say `ping` or `cancel` to the agent."""
+        self._say({"control": word})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        """Send the agent a control frame; the host's thread sees for itself when that fails."""
         with self.lock:
             if self.channel is None or not self.greeted:
                 return
             try:
-                self.channel.send(wire.message({"control": word}))
+                self.channel.send(wire.message(message))
             except TransportError:
                 return
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Value = Union[bool, int, str, None, Sequence[str]]
     State = Mapping[str, Value]
     Say = Callable[[str], None]
+    Ask = Callable[[str, Mapping[str, Any], float], Optional[dict[str, Any]]]
 
 
 class Unknown(Exception):
@@ -35,16 +36,20 @@ class Context:
         say: takes one line of output for people.
         recorded: the state we left last time, by attribute; empty when the thing was not ours until now.
         notice: takes what people must not miss while it happens, such as what is waited for; else `say`.
+        ask: asks the controller what only it can see (question, data, seconds it may take); None: no answer.
 
     Attributes:
         kept: where the old content lies, if there was one that was not ours.
         note: what happened, in a few words, where the changes do not say it.
     """
 
-    __slots__ = ("kept", "note", "notice", "recorded", "say")
+    __slots__ = ("ask", "kept", "note", "notice", "recorded", "say")
 
-    def __init__(self, say: Say, recorded: State, notice: Optional[Say] = None) -> None:
+    def __init__(
+        self, say: Say, recorded: State, notice: Optional[Say] = None, ask: Optional[Ask] = None
+    ) -> None:
         self.say = say
+        self.ask: Ask = ask or (lambda question, data, timeout: None)
         self.recorded = recorded
         self.notice = notice or say
         self.kept = ""
