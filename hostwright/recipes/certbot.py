@@ -166,8 +166,6 @@ def certbot(bundles: Mapping[str, str]) -> list[Resource]:
         VirtualEnvironment(
             name=HOME, requirements=requirements(), wheels=WHEELS, uv=f"{UV}/bin/uv", oldest=10
         ),
-        Directory(name="/var/www/hostwright"),
-        Directory(name=WEBROOT),
         Directory(name=f"{WEBROOT}/.well-known"),
         Directory(name=f"{WEBROOT}{CHALLENGES}"),
         Directory(name=FOLDER, mode=0o700),

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hostwright.errors import UsageError
 from hostwright.inventory import Host, Inventory
+from hostwright.inventory.tls_material import Material
 from hostwright.recipes.admin import admin
 from hostwright.recipes.app import app_resources
 from hostwright.recipes.base import base
-from hostwright.recipes.nginx import RELOAD, nginx
+from hostwright.recipes.nginx import RELOAD, front, secure
 from hostwright.recipes.render import Render
+from hostwright.recipes.tls import certificates, sites
 from hostwright.recipes.uv import uv
 from hostwright.remote.catalog import Catalog
 from hostwright.remote.resources.base import Resource
 
 
-def catalog(inventory: Inventory, host: Host, render: Render, public_key: str = "") -> Catalog:
+def catalog(
+    inventory: Inventory,
+    host: Host,
+    render: Render,
+    public_key: str = "",
+    materials: Mapping[str, Material] | None = None,
+) -> Catalog:
     """Everything that provision owns on a host.
 
     Args:
@@ -22,6 +32,7 @@ def catalog(inventory: Inventory, host: Host, render: Render, public_key: str = 
         host: the host.
         render: fills in templates.
         public_key: of the login key; needed where the host has a `bootstrap_user`.
+        materials: what lies on this machine and its apps' certificates need, by app.
 
     Raises:
         RenderError, UsageError
@@ -39,5 +50,9 @@ def catalog(inventory: Inventory, host: Host, render: Render, public_key: str = 
     resources += uv()
     for app in apps:
         resources += app_resources(app, host, render)
-    resources += nginx(apps, render)
+    # HTTP serves before a certificate is asked for, while it is, and where it is refused
+    behind = sites(inventory, host)
+    resources += front(behind, render)
+    resources += certificates(inventory, host, materials or {})
+    resources += secure(behind, render)
     return Catalog(resources, [RELOAD])

@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hostwright.errors import RenderError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 class Render(Protocol):
@@ -19,6 +22,9 @@ class Render(Protocol):
         Raises:
             RenderError: no such template, it does not parse, or it uses a name nobody gave it.
         """
+
+    def has(self, template: str, /) -> bool:
+        """Is there a template of this name?"""
 
 
 def templates() -> Path:
@@ -45,14 +51,44 @@ def renderer(project: Path) -> Render:
         autoescape=False,  # noqa: S701 - configuration files, not HTML
     )
 
-    def render(template: str, /, **names: Any) -> str:
+    return Templates(environment, project)
+
+
+class Templates:
+    """The templates of a project.
+
+    Args:
+        environment: finds and parses them.
+        project: the folder that holds inventory.yaml.
+    """
+
+    def __init__(self, environment: Environment, project: Path) -> None:
+        self._environment = environment
+        self._project = project
+
+    def has(self, template: str, /) -> bool:
+        """Is there a template of this name?"""
+        from jinja2 import TemplateNotFound
+
+        try:
+            self._environment.loader.get_source(self._environment, template)  # type: ignore[union-attr]
+        except TemplateNotFound:
+            return False
+        return True
+
+    def __call__(self, template: str, /, **names: Any) -> str:
+        """The text of a template, with these names.
+
+        Raises:
+            RenderError
+        """
         from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
         try:
-            return environment.get_template(template).render(**names)
+            return self._environment.get_template(template).render(**names)
         except TemplateNotFound as error:
             raise RenderError(
-                f"there is no template {error.name}", hint=f"Looked in {project}/templates."
+                f"there is no template {error.name}", hint=f"Looked in {self._project}/templates."
             ) from error
         except TemplateSyntaxError as error:
             where = f"{error.filename or error.name}:{error.lineno}"
@@ -65,8 +101,6 @@ def renderer(project: Path) -> Render:
             ) from error
         except TemplateError as error:
             raise RenderError(f"{template}: {error}") from error
-
-    return render
 
 
 def place(error: BaseException, template: str) -> str:

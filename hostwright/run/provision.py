@@ -7,6 +7,8 @@ from typing import Any
 
 from hostwright.errors import HostwrightError, UnsupportedServer
 from hostwright.inventory import Host, Inventory
+from hostwright.inventory.tls_checks import check_tls
+from hostwright.inventory.tls_material import materials
 from hostwright.report import Output, Report
 from hostwright.run import wheels
 from hostwright.run.fleet import Fleet
@@ -30,7 +32,11 @@ def provision(
 
     Returns:
         The report; errors of single hosts are in it.
+
+    Raises:
+        InventoryError: a certificate that no CA could issue, or files that do not fit; nothing was contacted.
     """
+    check_tls(inventory, hosts, logins.environ)
     fleet = Fleet(hosts, logins.connect, output)
     tell_outdated(inventory, output)
 
@@ -39,7 +45,8 @@ def provision(
         from hostwright.recipes.render import renderer
 
         public_key = transport.public_key if host.bootstrap_user else ""
-        wanted = catalog(inventory, host, renderer(inventory.base), public_key)
+        material = materials(inventory, host, logins.environ)
+        wanted = catalog(inventory, host, renderer(inventory.base), public_key, material)
         return request(
             "provision",
             inventory.project,
@@ -50,7 +57,7 @@ def provision(
             adopt=adopt,
             total=len(wanted.resources),
             catalog=wanted.to_wire(),
-            secrets=[],
+            secrets=sorted({secret for found in material.values() for secret in found.secrets}),
         )
 
     def missing_python(host: Host, transport: Transport) -> bool:
