@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hostwright.inventory import Host, Inventory
+from hostwright.inventory import App, Host, Inventory
 
 if TYPE_CHECKING:
     from testinfra.host import Host as TestinfraHost
 
+    from hostwright.recipes.https import Https
     from hostwright.verify.suite_run import Plugin
+    from hostwright.verify.visitor import Visitor
 
 PLUGIN: ContextVar[Plugin] = ContextVar("plugin")
 
@@ -38,6 +40,25 @@ def host(server: Host) -> TestinfraHost:
 def inventory() -> Inventory:
     """The inventory that is verified."""
     return PLUGIN.get().inventory
+
+
+@pytest.fixture(scope="session")
+def visitor(host: Any, server: Host) -> Visitor:
+    """Visits to the server's web server, from here where that is possible."""
+    from hostwright.verify.visitor import Visitor
+
+    return Visitor(host, server)
+
+
+@pytest.fixture(scope="session")
+def https(app: App, server: Host) -> Https:
+    """The app's certificate; skips where the app is served over HTTP only."""
+    from hostwright.recipes.tls import https_of
+
+    found = https_of(app, server)
+    if found is None:
+        pytest.skip("served over HTTP only: tls is off")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,8 @@ def verify(
 
     plugin = Plugin(inventory, hosts, connect, stream or sys.stdout, as_json)
     own = inventory.path.parent / "tests" / "server"
-    places = [SUITE / "test_host.py", SUITE / "test_apps.py", *([own] if own.is_dir() else [])]
+    ours = [SUITE / f"test_{name}.py" for name in ("host", "apps", "tls")]
+    places = [*ours, *([own] if own.is_dir() else [])]
     # testinfra's own plugin has a `host` fixture of its own
     without = ("-p", "no:pytest11.testinfra", "-p", "no:cacheprovider")
     options = ("-c", SUITE / "pytest.ini", "--rootdir", SUITE, "--import-mode=importlib", "--tb=short")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from hostwright.recipes.tls import https_of
+
 
 def test_user_cannot_log_in(host, app):
     user = host.user(app.name)
@@ -73,11 +75,11 @@ def test_socket_is_for_nginx_and_the_app(host, app, current):
     assert host.run("runuser -u www-data -- test -w %s", path).succeeded
 
 
-def test_answers_healthy_through_nginx(host, app, current):
-    name = app.domains[0] if app.domains else "localhost"
-    answer = host.run(
-        "curl -sS -o /dev/null -m 10 -w '%%{http_code}' -H %s %s",
-        f"Host: {name}",
-        f"http://127.0.0.1{app.health.path}",
-    )
+def test_answers_healthy_through_nginx(host, server, app):
+    name = (app.nginx.canonical or app.domains[0]).replace("*", "any", 1) if app.domains else "localhost"
+    if https_of(app, server) is None:
+        words = ["-H", f"Host: {name}", f"http://127.0.0.1{app.health.path}"]
+    else:  # whether the certificate is any good is another question: test_tls.py
+        words = ["--insecure", "--resolve", f"{name}:443:127.0.0.1", f"https://{name}{app.health.path}"]
+    answer = host.run("curl -sS -o /dev/null -m 10 -w '%%{http_code}'" + " %s" * len(words), *words)
     assert answer.stdout == str(app.health.expect), answer.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class Listener:
         chains: server name -> (private key, certificates); "" is for clients that send no name. A name that is not
             here is refused with an alert, as `ssl_reject_handshake` does.
         lowest, highest: versions of TLS.
+        ciphers: of versions before 1.3, as OpenSSL writes lists; empty: what OpenSSL likes.
         answer: bytes sent after the handshake, when a request has come.
     """
 
@@ -32,6 +34,7 @@ class Listener:
         *,
         lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
         highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+        ciphers: str = "",
         answer: bytes = b"",
     ) -> None:
         self._contexts = {}
@@ -42,7 +45,11 @@ class Listener:
             ).decode()
             path.write_text(private + pem(*certificates))
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.minimum_version, context.maximum_version = lowest, highest
+            with warnings.catch_warnings():  # old versions are asked for on purpose
+                warnings.simplefilter("ignore")
+                context.minimum_version, context.maximum_version = lowest, highest
+            if ciphers:
+                context.set_ciphers(ciphers)
             context.load_cert_chain(path)
             self._contexts[name] = context
         self._answer = answer
