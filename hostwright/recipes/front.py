@@ -112,6 +112,7 @@ class Front:
         # in names of variables and zones
         self.id = self.app.name.replace("-", "_")
         self.folder = f"{FOLDER}/{self.app.name}"
+        self.peers_upstream = f"hostwright_{self.id}_peers"
         self.acme = f"{self.folder}/acme.conf" if self.peers else ACME
 
     # -- names -------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def front(sites: Sequence[Site], render: Render) -> list[Resource]:
         Absent(name=f"{SITES}/default", link_to="/etc/nginx/sites-available/default", notify=(RELOAD.name,)),
         *(Directory(name=path) for path in (PAGES, CHALLENGES, MAINTENANCE)),
         _file("/etc/nginx/nginx.conf", render("nginx/nginx.conf.j2")),
-        _file(ACME, render("nginx/acme.conf.j2", peers=())),
+        _file(ACME, render("nginx/acme.conf.j2", peers=(), upstream="")),
     ]
     nameless = [site.app for site in sites if not site.app.domains]
     if not nameless:
@@ -94,8 +94,12 @@ def _http(site: Site, render: Render) -> list[Resource]:
         )
         for page in ("error", "maintenance")
     ]
-    templates = ["http.conf", *(["acme.conf"] if site.peers else []), "app.conf"]
-    parts = {f"{FOLDER}/{app.name}/{name}": render(f"nginx/{name}.j2", **names) for name in templates}
+    folder = f"{FOLDER}/{app.name}"
+    parts = {f"{folder}/{name}": render(f"nginx/{name}.j2", **names) for name in ("http.conf", "app.conf")}
+    if site.peers:
+        upstream = names["front"].peers_upstream
+        acme = render("nginx/acme.conf.j2", peers=site.peers, upstream=upstream)
+        parts = {f"{folder}/acme.conf": acme, **parts}
     content = render("nginx/site.conf.j2", **names)
     if app.domains:
         resources.append(_file(_site(app), content, app.name, parts=parts))

@@ -12,6 +12,7 @@ from . import dpkg, events, nginx_sites, ports
 from .catalog import Catalog
 from .records import Conflict
 from .resources.absent import Absent
+from .resources.base import Unknown
 from .resources.file import File
 from .resources.set_aside import SetAside
 
@@ -140,11 +141,7 @@ def _changed_conf(catalog: Catalog, system: System) -> Iterator[Cut]:
     """An nginx.conf that is neither the package's own nor, after a run that died, ours already."""
     ours = next(resource for resource in catalog.resources if resource.name == CONF)
     content = system.read(CONF)
-    if (
-        not isinstance(ours, File)
-        or content is None
-        or ours.read(system)["content"] == ours.desired(system)["content"]
-    ):
+    if not isinstance(ours, File) or content is None or _is_ours(ours, system):
         return
     package = dpkg.conffile(system, CONF)
     if package and (not package[0] or package[1] == _md5(content)):
@@ -162,6 +159,13 @@ def _changed_conf(catalog: Catalog, system: System) -> Iterator[Cut]:
     yield Cut(
         message, "What you need of it belongs into your project: inv template.eject nginx/nginx.conf.j2"
     )
+
+
+def _is_ours(conf: File, system: System) -> bool:
+    try:
+        return conf.read(system)["content"] == conf.desired(system)["content"]
+    except Unknown:  # nginx was never here as a package
+        return False
 
 
 def _md5(content: bytes) -> str:

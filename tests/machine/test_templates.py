@@ -10,7 +10,8 @@ from hostwright.sandbox import Sandbox
 from .conftest import FreshServer
 from .project import Project, sh
 
-SITE = "nginx/site.conf.j2"
+SITE = "nginx/app.conf.j2"
+TIMEOUT = "proxy_read_timeout {{ front.seconds(app.nginx.timeouts.read) }}"
 
 
 def test_templates_of_a_project(tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer) -> None:
@@ -25,7 +26,7 @@ def test_templates_of_a_project(tmp_path: Path, sandbox: Sandbox, fresh_server: 
     assert "overrides ours" not in unchanged
 
     path = shop.folder / "templates" / SITE
-    text = path.read_text().replace("proxy_read_timeout 120s", "proxy_read_timeout 77s")
+    text = path.read_text().replace(TIMEOUT, "proxy_read_timeout 77s")
     path.write_text(text)
     assert "1 changed" in shop.inv("provision").out
     sh(sandbox, server, "nginx -T 2>/dev/null | grep -q 'proxy_read_timeout 77s'")
@@ -35,7 +36,7 @@ def test_templates_of_a_project(tmp_path: Path, sandbox: Sandbox, fresh_server: 
     assert f"templates/{SITE} overrides ours, which has changed since: inv template.diff {SITE}" in told
     assert re.search(r"web1 .*0 changed", told), told
     shown = shop.inv("template.diff", SITE).out
-    assert "-        proxy_read_timeout 120s;\n+        proxy_read_timeout 77s;\n" in shown
+    assert f"-{TIMEOUT};\n+proxy_read_timeout 77s;\n" in shown
     assert "Ours has changed since." in shown
     # what it says to write is what ends the notice
     path.write_text(re.sub(r"\{# original: \w+ #\}", re.findall(r"\{# original: \w+ #\}", shown)[-1], text))

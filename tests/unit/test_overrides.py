@@ -11,6 +11,8 @@ import pytest
 from hostwright.errors import HostwrightError, UsageError
 from hostwright.inventory import Inventory, load
 from hostwright.recipes import overrides as own
+from hostwright.recipes.https import Https, Site
+from hostwright.recipes.nginx import front, secure
 from hostwright.recipes.provision import catalog
 from hostwright.recipes.release import Release, release_message
 from hostwright.recipes.render import renderer, templates
@@ -21,7 +23,7 @@ from hostwright.tasks import template
 
 ROOT = Path(__file__).parents[2]
 NAMES = own.names(templates())
-SITE = "nginx/site.conf.j2"
+SITE, APP = "nginx/site.conf.j2", "nginx/app.conf.j2"
 DOCS = (ROOT / "docs" / "templates.md").read_text()
 
 
@@ -51,7 +53,22 @@ def rendered(inventory: Inventory, render: Any) -> list[object]:
     release = Release("20261121t141502-4f2c1d9", "4f2c1d9" * 5, "a change")
     messages = [release_message(app, host, release, {}, render) for app in inventory.apps.values()]
     closed = render("nginx/closed.conf.j2")  # no host has both this and an app without domains
-    return [catalog(inventory, host, render).to_wire(), messages, closed]
+    shop = Site(inventory.apps["shop"], Https("/c.pem", "/k.pem", ("shop.example.com",)), ("192.0.2.7",))
+    tls = [made.to_wire() for made in (*front([shop], render), *secure([shop], render))]
+    return [catalog(inventory, host, render).to_wire(), messages, closed, tls]
+
+
+class Recorder:
+    """Renders, and keeps which names each template is given: always the same."""
+
+    def __init__(self, project: Path) -> None:
+        self.given: dict[str, set[str]] = {}
+        self._render = renderer(project)
+        self.has = self._render.has
+
+    def __call__(self, name: str, /, **names: Any) -> str:
+        assert self.given.setdefault(name, set(names)) == set(names)
+        return self._render(name, **names)
 
 
 # -- what is ejected -------------------------------------------------------------------------------------------
@@ -184,8 +201,8 @@ def test_provision_tells_only_what_has_changed(project: Path, text: str, told: b
 
 def test_diff(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ours = (templates() / SITE).read_text()
-    assert "proxy_read_timeout 120s" in ours
-    changed = ours.replace("proxy_read_timeout 120s", "proxy_read_timeout 7s")
+    changed = ours.replace("/redirect*.conf;", "/redirect.conf;")
+    assert changed != ours
     now = own.mark(own.version(ours))
 
     write(project, f"{now}\n{changed}")
@@ -195,8 +212,8 @@ def test_diff(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines == [
         f"--- hostwright/{SITE}",
         f"+++ templates/{SITE}",
-        "-        proxy_read_timeout 120s;",
-        "+        proxy_read_timeout 7s;",
+        "-    include {{ front.folder }}/redirect*.conf;",
+        "+    include {{ front.folder }}/redirect.conf;",
     ]
     assert shown.err == ""
 
@@ -238,16 +255,10 @@ def documented() -> dict[str, set[str]]:
 
 def test_the_docs_name_every_template_and_what_it_is_given(project: Path) -> None:
     inventory = load(project / "inventory.yaml", {})
-    given: dict[str, set[str]] = {}
-    render = renderer(project)
-
-    def recorder(name: str, /, **names: Any) -> str:
-        assert given.setdefault(name, set(names)) == set(names)
-        return render(name, **names)
-
+    recorder = Recorder(project)
     rendered(inventory, recorder)
-    assert documented() == given
-    assert sorted(given) == NAMES
+    assert documented() == recorder.given
+    assert sorted(recorder.given) == NAMES
 
 
 def test_what_the_docs_say_of_names_is_so(project: Path) -> None:
@@ -269,16 +280,20 @@ def test_what_the_docs_say_of_names_is_so(project: Path) -> None:
         for found in re.findall(
             r"\b((?:app|release)\.[a-z_]+(?:\.[a-z_]+)?)", (templates() / name).read_text()
         )
-        if found not in ("app.main", "app.service", "release.conf")
+        if found not in ("app.main", "app.service", "app.conf", "release.conf")
     }
     assert used <= paths
 
 
 def test_the_example_of_the_docs_renders(project: Path) -> None:
     (example,) = re.findall(r"```\n(\{% if app.name == .*?)```", DOCS, re.DOTALL)
-    ours = (templates() / SITE).read_text()
-    write(project, ours.replace("location / {\n", "location / {\n" + example))
+    ours = (templates() / APP).read_text()
+    write(project, ours.replace("location / {\n", "location / {\n" + example), APP)
     shop = load(project / "inventory.yaml", {}).apps["shop"]
-    assert "auth_basic" not in renderer(project)(SITE, app=shop, static=())
-    staging = renderer(project)(SITE, app=shop.model_copy(update={"name": "staging"}), static=())
-    assert '    location / {\n        auth_basic "staging";\n' in staging
+
+    def text(name: str) -> str:
+        site = Site(shop.model_copy(update={"name": name}))
+        return str([made.to_wire() for made in front([site], renderer(project))])
+
+    assert "auth_basic_user_file" not in text("shop")
+    assert 'location / {\\n    auth_basic "staging";\\n' in text("staging")

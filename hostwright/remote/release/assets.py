@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Line = Callable[[str], None]
 
 SITES = "/etc/nginx/sites-enabled"
+SITE = "/etc/nginx/hostwright/%s/app.conf"
 TIMEOUT = 600.0
 NAMED = 3
 
@@ -83,10 +84,9 @@ def ensure_assets(
 
 def unserved(system: System, layout: Layout, static: Mapping[str, str]) -> list[str]:
     """URL paths that nginx, as it was provisioned last, knows nothing of."""
-    texts = [
-        (system.read("%s/%s" % (SITES, name)) or b"").decode("utf-8", "replace")
-        for name in system.listdir(SITES)
-    ]
+    # a project's own site may have its locations itself
+    names = [SITE % layout.app, *("%s/%s" % (SITES, name) for name in system.listdir(SITES))]
+    texts = [(system.read(name) or b"").decode("utf-8", "replace") for name in names]
     mine = "".join(text for text in texts if layout.root + "/" in text)
     return [url for url in static if " %s/" % url not in mine]
 

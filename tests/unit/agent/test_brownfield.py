@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hostwright.inventory import load
-from hostwright.recipes.nginx import RELOAD, nginx
+from hostwright.recipes.https import Site
+from hostwright.recipes.nginx import RELOAD, front
 from hostwright.recipes.render import renderer
 from hostwright.remote import brownfield, dpkg, events, provision
 from hostwright.remote.catalog import Catalog
@@ -37,9 +38,16 @@ Conffiles:
 Description: small web server
  /etc/nginx/nginx.conf
 
-Package: zlib1g
+Package: nginx
+Status: {status}
+Architecture: amd64
+Version: 1.22.1-9+deb12u11
+Depends: libssl3 (>= 3.0.0)
+
+Package: libssl3
 Status: install ok installed
 Architecture: amd64
+Version: 3.0.22-1~deb12u2
 """
 SOCKET = (
     "   1: {address}:0050 00000000:0000 {state} 00:0 00:0 00000000     0        0 791416 1 0 100 0 0 10 0\n"
@@ -75,7 +83,7 @@ def enabled(name: str, text: str) -> dict[str, Any]:
 def catalog(tmp_path: Path) -> Catalog:
     path = tmp_path / "inventory.yaml"
     path.write_text(INVENTORY)
-    return Catalog(nginx(list(load(path, {}).apps.values()), renderer(tmp_path)), [RELOAD])
+    return Catalog(front([Site(app) for app in load(path, {}).apps.values()], renderer(tmp_path)), [RELOAD])
 
 
 class Met:

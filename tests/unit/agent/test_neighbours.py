@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hostwright.inventory import load
-from hostwright.recipes.nginx import DEFAULT_SITE, RELOAD, SITES, nginx
+from hostwright.recipes.https import Site
+from hostwright.recipes.nginx import DEFAULT_SITE, RELOAD, SITES, front
 from hostwright.recipes.render import renderer
 from hostwright.remote import neighbours
 from hostwright.remote.catalog import Catalog
@@ -24,7 +25,7 @@ def sites(folder: Path, app: str, domains: str) -> Catalog:
     path.write_text(
         f"apps: {{{app}: {{source: ., module: m:app, {domains}}}}}\nhosts: {{web1: {{address: 203.0.113.10}}}}\n"
     )
-    return Catalog(nginx(list(load(path, {}).apps.values()), renderer(folder)), [RELOAD])
+    return Catalog(front([Site(app) for app in load(path, {}).apps.values()], renderer(folder)), [RELOAD])
 
 
 def provisioned(catalog: Catalog, project: str = "one") -> FakeSystem:

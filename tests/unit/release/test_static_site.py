@@ -9,28 +9,37 @@ import pytest
 
 from hostwright.inventory import App, Host
 from hostwright.recipes.app import app_resources
-from hostwright.recipes.nginx import DEFAULT_SITE, Static, nginx, static
+from hostwright.recipes.https import Site
+from hostwright.recipes.nginx import DEFAULT_SITE, FOLDER, Static, front, static
 from hostwright.recipes.release import deploy_fields
 from hostwright.recipes.render import renderer
 from hostwright.remote.release.deploy import STEPS
 from hostwright.remote.resources.directory import Directory
+from hostwright.remote.resources.file import File
 
 from .test_rendered import app_and_host
 
-SITE = "nginx/site.conf.j2"
 IMMUTABLE, HOUR = "public, max-age=31536000, immutable", "public, max-age=3600"
 
 
-def site(app: App, folder: Path) -> str:
-    return renderer(folder)(SITE, app=app, static=static(app))
+def site(app: App, folder: Path, name: str = "app.conf") -> str:
+    """A file of the app, as it travels: app.conf, http.conf, or the site itself."""
+    named = f"/etc/nginx/sites-enabled/hostwright-{app.name}.conf"
+    made = {made.name: made for made in front([Site(app)], renderer(folder)) if isinstance(made, File)}
+    found = made.get(named, made[DEFAULT_SITE])
+    return {**found.parts, f"{FOLDER}/{app.name}/site": found.content}[f"{FOLDER}/{app.name}/{name}"]
 
 
 def test_a_site_without_static_files_is_as_it_was(tmp_path: Path) -> None:
     app, _ = app_and_host(tmp_path)
     text = site(app, tmp_path)
-    assert "map " not in text
-    assert text.count("location ") == 1
-    assert text.startswith("# hello: managed by Hostwright\nupstream hello {")
+    assert re.findall(r"^location (.*) \{", text, re.MULTILINE) == [
+        "= /.hostwright/error.html", "= /.hostwright/maintenance.html", "/", '~ "/\\.(?!well-known(/|$))"',
+    ]  # fmt: skip
+    assert "Cache-Control" not in text
+    shared = site(app, tmp_path, "http.conf")
+    assert shared.startswith("# hello: managed by Hostwright. What its servers share.\nupstream hello {")
+    assert "immutable" not in shared
 
 
 def test_other_apps_do_not_read_code_and_packages(tmp_path: Path) -> None:
@@ -46,10 +55,10 @@ def test_an_app_that_loses_its_domains_has_one_site_at_any_time(tmp_path: Path) 
     """nginx refuses two upstreams of one name, and judges each file as it is written."""
     app, _ = app_and_host(tmp_path)
     named = "/etc/nginx/sites-enabled/hostwright-hello.conf"
-    found = [made.id for made in nginx([app], renderer(tmp_path))]
+    found = [made.id for made in front([Site(app)], renderer(tmp_path))]
     assert found.index(f"set_aside:{named}") < found.index(f"file:{DEFAULT_SITE}")
     app, _ = app_and_host(tmp_path, "    domains: [hello.example.com]\n")
-    found = [made.id for made in nginx([app], renderer(tmp_path))]
+    found = [made.id for made in front([Site(app)], renderer(tmp_path))]
     assert found.index(f"file:{DEFAULT_SITE}") < found.index(f"file:{named}")
     assert f"set_aside:{named}" not in found
 
@@ -64,16 +73,16 @@ def test_locations(tmp_path: Path) -> None:
         Static("/static/made", True),
     ]
     text = site(app, tmp_path)
-    assert re.findall(r"location (\S+ \S+) \{", text) == [
-        "^~ /media/", '~ "^/media/(.*/)?\\."', "^~ /static/", '~ "^/static/(.*/)?\\."', "^~ /static/made/",
-        '~ "^/static/made/(.*/)?\\."',
+    assert re.findall(r"location (\^~ \S+|~ \S+(?:media|static)\S+) \{", text) == [
+        "^~ /media/", '~ "^/media/(.*/)?(\\.|$)"', "^~ /static/", '~ "^/static/(.*/)?(\\.|$)"',
+        "^~ /static/made/", '~ "^/static/made/(.*/)?(\\.|$)"',
     ]  # fmt: skip
     assert text.count("disable_symlinks if_not_owner from=/srv/hello/current/public/static;") == 1
     assert text.count("disable_symlinks if_not_owner from=/srv/hello/previous/public/static;") == 1
-    # the app writes there under any name: nothing of it is kept for good
-    media = text[text.index("location ^~ /media/") : text.index("location @previous1")]
-    assert f'add_header Cache-Control "{HOUR}";' in media
     assert text.count("{") == text.count("}")
+    # the longest path that fits, as nginx chooses a location
+    served = re.findall(r'"~(\^/\S+)" (shared|release);', site(app, tmp_path, "http.conf"))
+    assert served == [("^/static/made/", "shared"), ("^/static/", "release"), ("^/media/", "shared")]
 
 
 def test_a_shared_directory_that_no_url_can_name_has_no_location(tmp_path: Path) -> None:
@@ -84,8 +93,8 @@ def test_a_shared_directory_that_no_url_can_name_has_no_location(tmp_path: Path)
 def test_two_apps_have_maps_of_their_own(tmp_path: Path) -> None:
     app, _ = app_and_host(tmp_path, "    static: {/static: static}\n")
     other = app.model_copy(update={"name": "my-shop"})
-    assert "map $uri $cache_my_shop {" in site(other, tmp_path)
-    assert "add_header Cache-Control $cache_my_shop;" in site(other, tmp_path)
+    assert "map $uri $hostwright_my_shop_served {" in site(other, tmp_path, "http.conf")
+    assert "add_header Cache-Control $hostwright_my_shop_cache;" in site(other, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +122,15 @@ def test_two_apps_have_maps_of_their_own(tmp_path: Path) -> None:
 )
 def test_what_browsers_keep_for_good(tmp_path: Path, path: str, kept: bool) -> None:
     """nginx takes the first expression that matches; PCRE and Python agree on these."""
-    app, _ = app_and_host(tmp_path, "    static: {/static: static}\n")
-    patterns = re.findall(rf'"~(\S+)" "{IMMUTABLE}"', site(app, tmp_path))
+    static = "{/static: static, /assets: a, /_next/static: b, /media: uploads}"
+    app, _ = app_and_host(tmp_path, f"    static: {static}\n    shared: [uploads]\n")
+    text = site(app, tmp_path, "http.conf")
+    patterns = re.findall(rf'"~(\S+ \S+)" "{IMMUTABLE}"', text)
     assert len(patterns) == 4
-    assert any(re.search(pattern, path) for pattern in patterns) == kept
+    assert any(re.search(pattern, f"release {path}") for pattern in patterns) == kept
+    # the app writes there under any name: nothing of it is kept for good
+    assert not any(re.search(pattern, f"shared {path}") for pattern in patterns)
+    assert f'"~^(release|shared) " "{HOUR}";' in text
 
 
 def directories(app: App, host: Host, folder: Path) -> dict[str, tuple[int, str, str]]:
