@@ -92,6 +92,13 @@ WRONG = [
     (("--dry", "restart"), 2, "--dry works with provision (it means --check)"),
     (("--dry", "maintenance.on"), 2, "there is no dry run of maintenance"),
     (("maintenance.off", "--app", "hallo"), 2, 'no app is called "hallo". Did you mean "hello"?'),
+    (("cert.status", "--days", "soon"), 2, '--days: expected an integer from 0 to 3650, got "soon"'),
+    (("--dry", "cert.renew"), 2, "--dry works with provision (it means --check)"),
+    (
+        ("cert.renew",),
+        2,
+        "there is no certificate that a CA could renew\n  web1  hello is served over HTTP only: see `tls:`",
+    ),
     (("run", 'a "b'), 2, "the command does not split into words: No closing quotation"),
     (("run", "--host", "web1", "--command", " "), 2, "the command is empty"),
     (("run", "--host", "web1", "-x"), 2, "usage: inv run"),
