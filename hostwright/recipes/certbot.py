@@ -129,9 +129,9 @@ if said=$(nginx -t -q 2>&1) && said=$(systemctl reload nginx.service 2>&1); then
     exit 0
 fi
 [ -d "${{unused%/*}}" ] || mkdir -p -m 0700 "${{unused%/*}}"
-printf '%s\\n' "$said" > "$unused"
-printf 'nginx does not use the new certificate of %s: it was not reloaded\\n%s\\n' \\
-    "${{RENEWED_LINEAGE:-some app}}" "$said" >&2
+[ -z "${{RENEWED_LINEAGE-}}" ] || printf '%s\\n' "$said" > "$unused"
+printf 'nginx was not reloaded, and does not use the new certificate%s\\n%s\\n' \\
+    "${{RENEWED_LINEAGE:+ of ${{RENEWED_LINEAGE##*/}}}}" "$said" >&2
 exit 1
 """
 
@@ -171,6 +171,7 @@ def certbot(bundles: Mapping[str, str]) -> list[Resource]:
         Directory(name=FOLDER, mode=0o700),
         Directory(name="/etc/letsencrypt"),
         Directory(name=BUNDLES),
+        Directory(name=DNS, mode=0o700),
         *(File(name=f"{BUNDLES}/{name}.pem", content=content) for name, content in sorted(bundles.items())),
         File(name=TRUST, content=TRUST_SCRIPT, mode=0o755),
         File(name=HOOK, content=HOOK_SCRIPT, mode=0o755),
@@ -198,7 +199,6 @@ def hook(
     """
     folder = f"{DNS}/{app}"
     resources: list[Resource] = [
-        Directory(name=DNS, mode=0o700),
         Directory(name=folder, mode=0o700, app=app),
         File(name=f"{folder}/env", content=exports(env), mode=0o600, sensitive=True, app=app),
     ]

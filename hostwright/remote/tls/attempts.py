@@ -26,6 +26,11 @@ LIMIT = 3
 KEPT = 20
 
 
+def bases(names: Sequence[str]) -> frozenset[str]:
+    """The domains that a CA counts for: a wildcard's is the one below it."""
+    return frozenset(name[2:] if name.startswith("*.") else name for name in names)
+
+
 class Attempts:
     """The attempts for one app's certificate.
 
@@ -65,16 +70,16 @@ class Attempts:
             float(limit["until"])
             for limit in self.limits
             if limit["directory"] == self._directory
-            and set(limit["names"]) & set(names)
+            and bases(limit["names"]) & bases(names)
             and limit["until"] > now
         ]
-        for name in names:
+        for name in bases(names):
             when = sorted(
                 float(failure["at"])
                 for failure in self.failures
                 if failure.get("counts")
                 and failure.get("directory") == self._directory
-                and name in failure["names"]
+                and name in bases(failure["names"])
                 and now - AN_HOUR < failure["at"] <= now
             )
             if len(when) >= LIMIT:

@@ -11,7 +11,7 @@ from ..resources.base import Failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Match, Optional, Sequence
+    from typing import Callable, Optional, Sequence
 
     from ..system import Result
 
@@ -20,7 +20,10 @@ BUSY = "Another instance of Certbot is already running"
 NOISE = re.compile(
     r"\s*(Saving debug log to|Ask for help or search|Some challenges have failed|All challenges have failed"
     r"|An unexpected error occurred:?\s*$|Account registered|Requesting a certificate for|Renewing an existing"
-    r"|Simulating |Hint: |Certbot failed to authenticate some domains|- - -|\s*$)"
+    r"|Simulating |Hint: |Certbot failed to authenticate some domains|- - -|\s*$"
+    # how it praises itself when all went well
+    r"|Successfully received|Certificate is saved|Key is saved|This certificate expires|These files will be"
+    r"|NEXT STEPS|- The certificate will need|If you like Certbot|\* Donating|The dry run was successful)"
 )
 PROBLEM = re.compile(r"^\s*(?:Identifier|Domain): (\S+)\n\s*Type:\s*(\S+)\n\s*Detail: (.*)$", re.MULTILINE)
 AGAIN = re.compile(r"retry after (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?: ?UTC|Z)")
@@ -75,19 +78,41 @@ class Refusal:
         )
 
 
+class Heard:
+    """What certbot printed.
+
+    Attributes:
+        text: all of it.
+        told: the lines that say something.
+        server: the ACME server it asked, as host or host:port.
+        match: the words that were looked for.
+    """
+
+    def __init__(self, result: Result) -> None:
+        from urllib.parse import urlsplit
+
+        self.text = result.err + "\n" + result.out
+        self.told = said(self.text)
+        argv = [*result.argv]
+        url = argv[argv.index("--server") + 1] if "--server" in argv[:-1] else ""
+        place = PLACE.search(self.text)
+        self.server = urlsplit(url).netloc or ("%s:%s" % place.groups() if place else "of the CA")
+        self.match = ""
+
+
 def understand(result: Result, names: Sequence[str]) -> Refusal:
     """The reason in what certbot printed, for these domains and addresses."""
     from .validation import validation
 
-    text = result.err + "\n" + result.out
-    told = said(text)
-    problems = PROBLEM.findall(text)
-    refusal = _known(text, told) or (validation(problems, names) if problems else None)
+    heard = Heard(result)
+    problems = PROBLEM.findall(heard.text)
+    refusal = _known(heard) or (validation(problems, names) if problems else None)
     if refusal is None:
         hint = "The whole story is on the server: sudo less /var/log/letsencrypt/letsencrypt.log"
-        refusal = Refusal("unknown", told[0] if told else "certbot failed and did not say why", hint)
+        what = heard.told[0] if heard.told else "certbot failed and did not say why"
+        refusal = Refusal("unknown", what, hint)
     if not refusal.tail:
-        refusal.tail = tuple(told[:6])
+        refusal.tail = tuple(heard.told[:6])
     refusal.argv, refusal.exit_code = tuple(result.argv), result.exit_code
     return refusal
 
@@ -97,19 +122,20 @@ def said(text: str) -> list[str]:
     return [line.strip()[:500] for line in text.splitlines() if not NOISE.match(line)]
 
 
-def _known(text: str, told: Sequence[str]) -> Optional[Refusal]:
+def _known(heard: Heard) -> Optional[Refusal]:
     """What certbot or the CA says in the same words each time."""
     for pattern, make in KNOWN:
-        found = re.search(pattern, text)
+        found = re.search(pattern, heard.text)
         if found:
-            return make(found, text, told)
+            heard.match = found.group(0)
+            return make(heard)
     return None
 
 
 # -- one function for each thing that is said ------------------------------------------------------------------------
 
 
-def _busy(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _busy(heard: Heard) -> Refusal:
     return Refusal(
         "busy",
         "another certbot has been running on this server for more than 10 minutes",
@@ -117,8 +143,8 @@ def _busy(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
     )
 
 
-def _rate_limited(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
-    said_when = AGAIN.search(text)
+def _rate_limited(heard: Heard) -> Refusal:
+    said_when = AGAIN.search(heard.text)
     when = _unix(said_when.group(1), said_when.group(2)) if said_when else None
     message = "the CA takes no more requests for now: it limits how many it gets"
     if when is not None:
@@ -127,9 +153,9 @@ def _rate_limited(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
     return Refusal("rate_limited", message, hint, retry_after=when)
 
 
-def _eab(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _eab(heard: Heard) -> Refusal:
     message = "the CA does not accept the external account binding (tls.eab)"
-    if "requires external account binding" in text:
+    if "requires external account binding" in heard.text:
         message = "the CA only serves its customers: it wants an external account binding"
     return Refusal(
         "account",
@@ -139,28 +165,28 @@ def _eab(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
     )
 
 
-def _account(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _account(heard: Heard) -> Refusal:
     return Refusal(
         "account",
         "the CA does not know the account that certbot has here for it",
         "Was the CA set up anew? Move the account away, and the next run makes one: "
-        "sudo mv /etc/letsencrypt/accounts/HOST /root/ (HOST: that of the ACME directory).",
+        "sudo mv /etc/letsencrypt/accounts/%s /root/" % heard.server,
     )
 
 
-def _untrusted(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _untrusted(heard: Heard) -> Refusal:
     why = "its certificate was issued by a CA that this server does not know"
     hint = "Name the CA's own certificate in the inventory (tls: {ca: FILE}); it is laid down in /etc/hostwright/acme."
-    if "not yet valid" in text or "has expired" in text:
+    if "not yet valid" in heard.text or "has expired" in heard.text:
         why = "its certificate is not valid at this time"
         hint = "Is the server's clock right? timedatectl"
-    elif "mismatch" in text or "doesn't match" in text:
+    elif "mismatch" in heard.text or "doesn't match" in heard.text:
         why = "its certificate is for another name"
         hint = "Is the URL of the ACME directory right?"
-    return Refusal("untrusted", "the ACME server %s is not trusted: %s" % (_place(text), why), hint)
+    return Refusal("untrusted", "the ACME server %s is not trusted: %s" % (heard.server, why), hint)
 
 
-def _unreachable(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _unreachable(heard: Heard) -> Refusal:
     reasons = (
         ("Connection refused", "the connection was refused"),
         ("NameResolutionError", "its name cannot be resolved"),
@@ -171,17 +197,17 @@ def _unreachable(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
         ("No route to host", "there is no route to it"),
         ("Network is unreachable", "there is no route to it"),
     )
-    why = next((words for sign, words in reasons if sign in text), "the connection broke")
+    why = next((words for sign, words in reasons if sign in heard.text), "the connection broke")
     return Refusal(
         "unreachable",
-        "the ACME server %s cannot be reached: %s" % (_place(text), why),
+        "the ACME server %s cannot be reached: %s" % (heard.server, why),
         "Is the URL right, and may this server open connections to it? curl -v URL on the server shows more.",
         # the connection was cut, which a second try may not see
         passing=why == "the connection broke",
     )
 
 
-def _policy(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _policy(heard: Heard) -> Refusal:
     return Refusal(
         "refused",
         "the CA does not issue certificates for this name",
@@ -189,16 +215,16 @@ def _policy(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
     )
 
 
-def _wildcard(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _wildcard(heard: Heard) -> Refusal:
     return Refusal(
         "challenge",
         "the CA does not accept this way to prove the names",
         "A wildcard needs DNS-01: tls: {dns: {auth: PROGRAM}}.",
-        tail=told[:1],
+        tail=heard.told[:1],
     )
 
 
-def _profile(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _profile(heard: Heard) -> Refusal:
     return Refusal(
         "profile",
         "the CA has no such certificate profile",
@@ -206,40 +232,45 @@ def _profile(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
     )
 
 
-def _hook(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _hook(heard: Heard) -> Refusal:
     return Refusal(
         "hook",
-        "the DNS program failed (%s)" % found.group(0).strip(),
+        "the DNS program failed (%s)" % heard.match.strip(),
         "It runs on the server as root, with CERTBOT_DOMAIN, CERTBOT_VALIDATION and the `env` of tls.dns.",
-        tail=told[:12],
+        tail=heard.told[:12],
+        # certbot asks the CA all the same
+        counts=bool(PROBLEM.search(heard.text)),
     )
 
 
-def _full(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _full(heard: Heard) -> Refusal:
     return Refusal(
         "disk", "the server's disk is full: certbot could not write", "df -h and df -i show where."
     )
 
 
-def _malformed(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _malformed(heard: Heard) -> Refusal:
     return Refusal(
-        "refused", "the CA cannot make a certificate of these names", "What it says is below.", tail=told[:4]
+        "refused",
+        "the CA cannot make a certificate of these names",
+        "What it says is below.",
+        tail=heard.told[:4],
     )
 
 
-def _busy_server(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _busy_server(heard: Heard) -> Refusal:
     return Refusal(
         "server", "the CA could not serve the request", "That passes: run the command again.", passing=True
     )
 
 
-def _missing(found: Match[str], text: str, told: Sequence[str]) -> Refusal:
+def _missing(heard: Heard) -> Refusal:
     return Refusal(
-        "missing", "certbot is not there: /opt/certbot", "inv provision puts it there.", tail=told[:3]
+        "missing", "certbot is not there: /opt/certbot", "inv provision puts it there.", tail=heard.told[:3]
     )
 
 
-KNOWN: Sequence[tuple[str, Callable[[Match[str], str, Sequence[str]], Refusal]]] = (
+KNOWN: Sequence[tuple[str, Callable[[Heard], Refusal]]] = (
     (re.escape(BUSY), _busy),
     (r"/opt/certbot/bin/certbot: No such file", _missing),
     (r"No space left on device|Disk quota exceeded", _full),
@@ -265,11 +296,6 @@ KNOWN: Sequence[tuple[str, Callable[[Match[str], str, Sequence[str]], Refusal]]]
     ),
     (r"illegal character|malformed|invalid identifier|not a valid domain", _malformed),
 )
-
-
-def _place(text: str) -> str:
-    found = PLACE.search(text)
-    return "%s:%s" % found.groups() if found else "of the inventory"
 
 
 def _unix(day: str, clock: str) -> float:

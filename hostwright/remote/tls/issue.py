@@ -8,7 +8,7 @@ from ..resources.base import Failed
 from ..system import CommandFailed
 from . import certbot, x509
 from .attempts import Attempts
-from .explain import Refusal, understand
+from .explain import Refusal, said, understand
 from .lineage import Before, Lineage
 from .preflight import WEBROOT
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..resources.certificate import Certificate
     from ..system import Result, System
 
+# of certbot's that people see
+LINES = 100
 # a CA's trouble with its staging directory is none of the real one
 NOT_OURS = ("unreachable", "untrusted", "server", "busy")
 
@@ -41,6 +43,7 @@ class Issue:
         self._changed = tuple(changed)
         self._names = (*wanted.domains, *wanted.addresses)
         self._lineage = Lineage(system, wanted.name)
+        self._told = 0
         self._book = Attempts(system, wanted.name, wanted.directory)
 
     def run(self) -> None:
@@ -164,7 +167,7 @@ class Issue:
 
     def _once(self, words: Sequence[str]) -> Optional[Refusal]:
         try:
-            result: Result = certbot.run(self._system, words, say=self._context.say)
+            result: Result = certbot.run(self._system, words, say=self._tell)
         except CommandFailed as error:
             raise Failed(
                 "certbot was ended: it took longer than %d min" % (certbot.LONGEST / 60),
@@ -173,6 +176,13 @@ class Issue:
                 argv=error.argv,
             ) from None
         return None if result.ok else understand(result, self._names)
+
+    def _tell(self, line: str) -> None:
+        """Hand on a line of certbot that says something; where it cannot write its log, it says that for ever."""
+        for told in said(line):
+            self._told += 1
+            if self._told <= LINES:
+                self._context.say(told)
 
     def _verify(self) -> None:
         """certbot's word is not enough.

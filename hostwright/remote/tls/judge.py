@@ -145,7 +145,7 @@ def _unanswered(seen: Seen) -> Finding:
     error = fetches[address]["error"]
     if address not in seen.ours:
         return _elsewhere(seen, address, error)
-    if error == "http":
+    if error in ("http", "reset"):
         return Finding(
             True,
             "%s leads to this server, but something else answers on port 80: %s"

@@ -56,17 +56,28 @@ def _failed(fatal: Sequence[Finding]) -> Failed:
     first = fatal[0]
     message = first.message
     tail = list(first.tail)
+    said = {first.hint}
     for other in fatal[1:]:
         tail.append("also: %s" % other.message)
-        tail += [other.hint] if other.hint and other.hint != first.hint else []
+        tail += [other.hint] if other.hint not in said else []
+        said.add(other.hint)
     hint = " ".join(
         filter(None, (first.hint, "The CA was not asked; run the command again when that is done."))
     )
-    return Failed(message, hint, tail=tail[:20], reason="preflight")
+    return Failed(message, hint, tail=[line for line in tail if line][:20], reason="preflight")
 
 
 def _about_the_ca(wanted: Certificate, ca: directory.Directory) -> list[Finding]:
     found = []
+    wild = [name for name in wanted.domains if name.startswith("*.")]
+    if wild and not wanted.dns_auth:
+        found.append(
+            Finding(
+                True,
+                "%s can only be proved through the DNS" % wild[0],
+                "A wildcard needs DNS-01: tls: {dns: {auth: PROGRAM}}.",
+            )
+        )
     if wanted.profile and ca.profiles and wanted.profile not in ca.profiles:
         found.append(
             Finding(
@@ -96,7 +107,8 @@ class Views:
         self._token = os.urandom(16).hex()
         self._path = "%s/hostwright-%s" % (CHALLENGES, os.urandom(8).hex())
         # over HTTP the names themselves are proved; through the DNS it is their records alone that count
-        self._names = [] if wanted.dns_auth else [*wanted.domains, *wanted.addresses]
+        names = [name for name in wanted.domains if not name.startswith("*.")]
+        self._names = [] if wanted.dns_auth else [*names, *wanted.addresses]
         self.here: Mapping[str, Any] = {}
         self.there: Optional[Mapping[str, Any]] = None
         self._sent = 0.0

@@ -34,7 +34,7 @@ MEANING = (
     ),
     (
         "",
-        r"NXDOMAIN|no such host|no valid A records|no valid AAAA|No valid IP addresses|does not exist",
+        r"NXDOMAIN|no such host|could not resolve|no valid (A|AAAA) records|No valid IP addresses|does not exist",
         "it has no address in the DNS",
         "Make an A record (and AAAA for IPv6) that leads to this server.",
     ),
@@ -46,9 +46,15 @@ MEANING = (
     ),
     (
         "",
-        r"No TXT record found|Incorrect TXT record|TXT record .*(not found|did not match)|_acme-challenge",
+        r"No TXT records? found|Incorrect TXT record|TXT record .*(not found|did not match)|_acme-challenge",
         "the TXT record _acme-challenge was not there when the CA looked",
         "The DNS program (tls.dns.auth) must wait until all name servers of the domain have the record.",
+    ),
+    (
+        "",
+        r'Get "https://|:443: ',
+        "the redirect to HTTPS could not be followed",
+        "What answers for the name on port 80 redirects the CA to a port that does not answer.",
     ),
     (
         "",
