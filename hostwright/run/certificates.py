@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hostwright.inventory import App, Host, Inventory
-from hostwright.inventory.tls import tls_of
+from hostwright.inventory.tls import LETSENCRYPT, LETSENCRYPT_STAGING, TlsSettings, tls_of
 from hostwright.recipes.tls import https_of
 
 
 def wanted(inventory: Inventory, host: Host, app: str | None = None) -> list[dict[str, Any]]:
-    """The apps of a host that have a certificate: name, kind, directory (URL, of the CA), certificate (path), names
-    and addresses.
+    """The apps of a host that have a certificate: name, kind, directory (URL, of the CA), staging (URL, for dry tries),
+    certificate (path), names and addresses.
 
     Args:
         inventory: the apps.
@@ -23,9 +23,16 @@ def wanted(inventory: Inventory, host: Host, app: str | None = None) -> list[dic
         https = https_of(one, host)
         if https is not None:
             fields = {"certificate": https.certificate, "names": https.names, "addresses": https.addresses}
-            directory = tls_of(one, host).directory
-            found.append({"name": one.name, "kind": kind(one, host), "directory": directory, **fields})
+            tls = tls_of(one, host)
+            where = {"directory": tls.directory, "staging": _staging(tls)}
+            found.append({"name": one.name, "kind": kind(one, host), **where, **fields})
     return found
+
+
+def _staging(tls: TlsSettings) -> str:
+    """Where a dry try may go: to the staging directory, or to a CA that has none itself; it keeps nothing."""
+    instead = LETSENCRYPT_STAGING if tls.directory == LETSENCRYPT else tls.directory
+    return tls.dry_directory or instead
 
 
 def plain(inventory: Inventory, host: Host, app: str | None = None) -> list[str]:

@@ -34,8 +34,8 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
     """Renew what is due.
 
     Args:
-        request: `apps`, each with name, certificate (path), names, addresses and directory (URL, of the CA);
-            `force`: also what is not due; `staging`: a dry try, which keeps nothing.
+        request: `apps`, each with name, certificate (path), names, addresses, directory (URL, of the CA) and
+            staging (URL, for dry tries); `force`: also what is not due; `staging`: a dry try, which keeps nothing.
 
     Returns:
         RunFinished with `renewed` and `not_due` (names of apps) in its data.
@@ -120,7 +120,8 @@ def _ask(app: App, system: System, run: Run, *, forced: bool, dry: bool) -> None
         attempts.refuse(names)
     words = ["renew", "--cert-name", app["name"], "--no-random-sleep-on-renew", "--no-directory-hooks"]
     words += ["--force-renewal"] if forced else []
-    words += ["--dry-run"] if dry else []
+    # alone, --dry-run asks Let's Encrypt's staging, whoever the CA is
+    words += ["--dry-run", "--server", app["staging"]] if dry else []
     result = certbot.run(system, words, say=run.output("renew"))
     if result.ok:
         return

@@ -20,6 +20,7 @@ NEW = make(["example.com"], subject=name("new"), end=NOW + timedelta(days=90, ho
 APP = {
     "name": "hello", "kind": "acme", "certificate": PATH, "names": ["example.com"], "addresses": [],
     "directory": "https://acme.example/dir",
+    "staging": "https://staging.acme.example/dir",
 }  # fmt: skip
 OTHER = {
     **APP,
@@ -28,6 +29,8 @@ OTHER = {
     "names": ["shop.example"],
 }
 CERTBOT = "/opt/certbot/bin/certbot renew --cert-name hello --no-random-sleep-on-renew --no-directory-hooks"
+# alone, --dry-run asks Let's Encrypt's staging, whoever the CA is
+DRY = " --dry-run --server https://staging.acme.example/dir"
 TEST, RELOAD = "nginx -t", "systemctl reload-or-restart nginx.service"
 SHOW = "systemctl show --property=MainPID --value nginx.service"
 ISSUED = {"files": {PATH: pem(NEW)}, "out": "Congratulations, all renewals succeeded"}
@@ -141,7 +144,7 @@ def test_nothing_is_due_but_nginx_serves_an_older_one(start: Any) -> None:
 def test_force_and_staging(start: Any) -> None:
     forced, _ = start(Server(more={CERTBOT + " --force-renewal": ISSUED}), force=True)
     assert forced.changed == 1
-    server = Server(more={CERTBOT + " --dry-run": "simulated"})
+    server = Server(more={CERTBOT + DRY: "simulated"})
     dry, heard = start(server, staging=True)
     assert steps(heard) == [("renew", "hello: the CA would renew it, valid for 10 d")]
     assert (dry.outcome, dry.changed, dry.state) == ("done", 0, "the dry try went well: nothing was changed")
@@ -164,7 +167,7 @@ def test_the_ca_refuses(start: Any) -> None:
 
 
 def test_a_dry_try_that_fails_is_not_remembered(start: Any) -> None:
-    server = Server(more={CERTBOT + " --dry-run": {"exit": 1, "err": FORBIDDEN}})
+    server = Server(more={CERTBOT + DRY: {"exit": 1, "err": FORBIDDEN}})
     finished, _ = start(server, staging=True)
     assert finished.outcome == "failed"
     assert not server.exists("/var/lib/hostwright/certificates/hello.json")
