@@ -214,8 +214,8 @@ def day(when: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A span of time, never more than it is: 64 d, 30 h, 12 min."""
-    for size, unit in ((86400, "d"), (3600, "h")):
+    """A span of time, never more than it is: 64 d, 30 h, 12 min, 40 s."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"
-    return f"{max(seconds, 0) // 60:.0f} min"
+    return f"{max(seconds, 0) // 1:.0f} s"

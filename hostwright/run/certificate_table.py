@@ -54,7 +54,7 @@ def _row(view: View, app: Mapping[str, Any], look: Look) -> tuple[object, ...]:
     more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
     shown = " ".join([*names[:NAMED], *more]) or "any name"
     if answer["file"] is None:
-        return view.host, app["name"], "none", _served(answer), "-", "-", "-", shown
+        return view.host, app["name"], "none", "no", "-", "-", "-", shown
     wrong = chain_problem(answer)
     expires = expiry(answer["file"], view.now, dated=look.width is None or look.width >= WIDE)
     chain = "BROKEN" if wrong else "ok"

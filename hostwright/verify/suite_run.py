@@ -80,6 +80,8 @@ class Plugin:
         host, _, app = where.partition("|")
         what = name.removeprefix("test_").replace("_", " ")
         evidence = "" if report.passed else str(report.longreprtext)
+        if report.skipped and isinstance(report.longrepr, tuple):  # file, line, reason
+            evidence = str(report.longrepr[2]).removeprefix("Skipped: ")
         found = Outcome(host, f"{app}: {what}" if app else what, report.outcome, evidence, report.duration)
         self.tell(found, assertion_lines(evidence))
 

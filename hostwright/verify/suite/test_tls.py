@@ -12,6 +12,8 @@ from hostwright.run.certificate_chain import issuer_of, problem_of
 from hostwright.run.certificate_health import SOON, day, ends_soon
 from hostwright.verify import visitor as ways
 
+PAGE = "/some/page?a=1"
+
 
 @pytest.fixture(scope="session")
 def targets(https):
@@ -122,20 +124,25 @@ def test_certificate_is_trusted(visitor, app, server, shown):
 
 
 def test_served_certificate_is_the_one_in_the_file(host, https, shown):
-    lies = x509.first(host.file(https.certificate).content)
+    file = host.file(https.certificate)
+    lies = x509.first(file.content) if file.exists else None
     assert lies, f"{https.certificate} holds no certificate"
     old = [name or "any name" for name, found in shown.items() if found.der != lies.der]
     assert not old, f"another one is served for {', '.join(old)}: inv cert.renew puts the file's into use"
+
+
+def redirects(seen: ways.Seen, begin: str, end: str) -> None:
+    assert not seen.problem, f"{begin}: {seen.problem}"
+    assert seen.status == 308, f"{begin}{PAGE} answers {seen.status} instead of 308 to {end}{PAGE}"
+    assert seen.values("Location") == [f"{end}{PAGE}"]
 
 
 def test_http_redirects_to_https(visitor, app, https, targets, server):
     for target in targets:
         name = spoken(target) or server.address
         host = f"[{name}]" if ":" in name else name
-        seen = visitor.get("/some/page?a=1", host, tls=False)
-        assert not seen.problem, f"{host}: {seen.problem}"
-        canonical = app.nginx.canonical or host
-        assert (seen.status, seen.values("Location")) == (308, [f"https://{canonical}/some/page?a=1"])
+        seen = visitor.get(PAGE, host, tls=False)
+        redirects(seen, f"http://{host}", f"https://{app.nginx.canonical or host}")
 
 
 def test_other_names_redirect_to_the_canonical_one(visitor, app, https):
@@ -157,7 +164,8 @@ def test_hsts_is_sent_once_and_as_the_inventory_says(visitor, app, https, target
             app.health.path, spoken(target) or "localhost", tls=True, name=served.server_name(target)
         )
         assert not seen.problem, f"{target}: {seen.problem}"
-        assert seen.values("Strict-Transport-Security") == ([https.hsts] if https.hsts else []), target
+        sent = seen.values("Strict-Transport-Security")
+        assert sent == ([https.hsts] if https.hsts else []), f"{target}: {', '.join(sent) or 'none is sent'}"
 
 
 def test_hsts_is_not_sent_over_http(visitor, https, targets):
