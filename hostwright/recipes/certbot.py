@@ -130,7 +130,7 @@ if said=$(nginx -t -q 2>&1) && said=$(systemctl reload nginx.service 2>&1); then
 fi
 [ -d "${{unused%/*}}" ] || mkdir -p -m 0700 "${{unused%/*}}"
 [ -z "${{RENEWED_LINEAGE-}}" ] || printf '%s\\n' "$said" > "$unused"
-printf 'nginx was not reloaded, and does not use the new certificate%s\\n%s\\n' \\
+printf 'nginx does not use the new certificate%s: it was not reloaded\\n%s\\n' \\
     "${{RENEWED_LINEAGE:+ of ${{RENEWED_LINEAGE##*/}}}}" "$said" >&2
 exit 1
 """

@@ -34,13 +34,7 @@ MEANING = (
     ),
     (
         "",
-        r"NXDOMAIN|no such host|could not resolve|no valid (A|AAAA) records|No valid IP addresses|does not exist",
-        "it has no address in the DNS",
-        "Make an A record (and AAAA for IPv6) that leads to this server.",
-    ),
-    (
-        "",
-        r"SERVFAIL|DNSSEC|looking up (A|AAAA|TXT)|server misbehaving|query timed out",
+        r"SERVFAIL|DNSSEC|REFUSED looking up|server misbehaving|query timed out",
         "its name servers do not answer as they should",
         "The domain's name servers or its DNSSEC are broken: https://dnsviz.net shows where.",
     ),
@@ -49,6 +43,12 @@ MEANING = (
         r"No TXT records? found|Incorrect TXT record|TXT record .*(not found|did not match)|_acme-challenge",
         "the TXT record _acme-challenge was not there when the CA looked",
         "The DNS program (tls.dns.auth) must wait until all name servers of the domain have the record.",
+    ),
+    (
+        "",
+        r"NXDOMAIN|no such host|could not resolve|no valid (A|AAAA) records|No valid IP addresses|does not exist",
+        "it has no address in the DNS",
+        "Make an A record (and AAAA for IPv6) that leads to this server.",
     ),
     (
         "",
