@@ -49,6 +49,14 @@ systemd-run --quiet --unit={unit} --property=StandardOutput=append:{home}/{unit}
   --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT={nonces} --setenv=PEBBLE_AUTHZREUSE={reuse} \
   pebble -config {home}/{unit}.json -dnsserver 127.0.0.1:53
 """
+WALL = """\
+table inet {name} {{
+  chain {hook} {{
+    type filter hook {hook} priority 0
+    {rule}
+  }}
+}}
+"""
 CALLED = "calling handler()"  # pebble's log has a line with it for each request to its ACME port
 
 
@@ -125,6 +133,10 @@ class Authority:
     def calls(self) -> int:
         """How many requests it has had so far, all starts together; `start` asks for the directory itself."""
         return int(self.bed.run(f"grep -c {CALLED!r} {HOME}/{self.unit}.log || true"))
+
+    def orders(self) -> int:
+        """How many certificates it was asked for so far: what a CA counts, and limits."""
+        return int(self.bed.run(f"grep -c 'POST /order-plz' {HOME}/{self.unit}.log || true"))
 
     def log(self, lines: int = 30) -> str:
         """The end of what it says, to look into a failure."""
@@ -205,8 +217,9 @@ class Bed:
     @contextmanager
     def walled_off(self, address: str) -> Iterator[None]:
         """A firewall between the CAs and port 80 of a server drops what they send, while the block runs."""
-        table = "table inet wall { chain out { type filter hook output priority 0; "
-        self.run(f"nft '{table} ip daddr {address} tcp dport 80 drop; }} }}'")
+        self.run(
+            "nft -f -", WALL.format(name="wall", hook="output", rule=f"ip daddr {address} tcp dport 80 drop")
+        )
         try:
             yield
         finally:
