@@ -98,7 +98,8 @@ def _of_app(view: View, app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _of_serving(view, app, answer)
     wrong = chain_problem(answer)
     if wrong:
-        yield f"the chain is not complete: {wrong}", _new_one(view, app)
+        forced = f"{view.command('cert.renew', app['name'])} --force"
+        yield f"the chain is not complete: {wrong}", forced if app["kind"] == "acme" else _new_one(view, app)
     if certificate["issuer"].startswith("(STAGING)"):
         yield "it is from the CA's staging: no browser trusts it", _new_one(view, app)
     failed = _last_failure(view, answer)
@@ -127,9 +128,11 @@ def _of_serving(view: View, app: Mapping[str, Any], answer: Mapping[str, Any]) -
     others = [one for one in answer["served"] if one["certificate"]]
     if others:
         it = others[0]["certificate"]
+        older = answer["file"] and it["not_before"] < answer["file"]["not_before"]
+        which = "an older one" if older else "another one"
         what = (
             f"nginx does not serve the file's certificate for {_some([one['name'] or 'any name' for one in others])}, "
-            f"but one of {it['issuer'] or 'nobody'} until {day(it['not_after'])}"
+            f"but {which} of {it['issuer'] or 'nobody'} until {day(it['not_after'])}"
         )
         reload = "On the server: nginx -t && systemctl reload nginx"
         yield what, view.command("cert.renew", app["name"]) if app["kind"] == "acme" else reload

@@ -10,7 +10,7 @@ from hostwright.report import Column, Look, table
 from hostwright.report.text import advice, clean, wrap
 from hostwright.run.certificate_health import Trouble, View, chain_problem, day, issuer, renewal_failed, span
 
-# a narrower terminal gets no dates
+# a narrower terminal gets neither dates nor issuers
 WIDE = 100
 # of a certificate for more names, the others are counted
 NAMED = 4
@@ -34,7 +34,7 @@ def certificate_table(
         errors: of the hosts that did not answer.
         look: of the stream.
     """
-    rows = [_row(view, app, look) for view in views for app in asked[view.host]]
+    rows: list[tuple[object, ...]] = [_row(view, app, look) for view in views for app in asked[view.host]]
     rows += [
         (host, app, "-", "HTTP only", "-", "-", "-", "-") for host, apps in plain.items() for app in apps
     ]
@@ -42,6 +42,9 @@ def certificate_table(
     columns: list[Column | str] = [
         "host", "app", Column("expires", right=True), "served", "chain", "renewal", "issuer", "names",
     ]  # fmt: skip
+    if look.width is not None and look.width < WIDE:
+        at = columns.index("issuer")
+        columns, rows = columns[:at] + columns[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
     lines = [table(columns, rows, look), *_words(found, errors, look)]
     if not found and not errors:
         lines += ["", "Nothing needs attention." if any(asked.values()) else "No app has a certificate."]

@@ -6,7 +6,7 @@ from .. import events
 from ..nginx_reload import NginxReload
 from ..resources.base import Failed
 from ..run import StepError, explain_short
-from ..system import CommandFailed
+from ..system import CommandFailed, RunCancelled
 from . import certbot, served, x509
 from .attempts import Attempts
 from .explain import understand
@@ -28,6 +28,8 @@ DAY = 86400
 # lines of nginx that say what is wrong
 TOLD = ("[emerg]", "[crit]", "[error]", "[alert]")
 KEPT = "nginx goes on with what it has: the old certificate is served"
+UNUSED = "the new certificate is in its file, and nginx does not serve it yet"
+UNCHANGED = "what nginx serves did not change"
 
 
 def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinished:
@@ -38,9 +40,33 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
             staging (URL, for dry tries); `force`: also what is not due; `staging`: a dry try, which keeps nothing.
 
     Returns:
-        RunFinished with `renewed` and `not_due` (names of apps) in its data.
+        RunFinished with `renewed` and `not_renewed` (names of apps) in its data.
     """
     apps: Sequence[App] = request["apps"]
+    renewed, failed, stopped = _renew_all(apps, request, system, run)
+    if request.get("staging"):
+        well = "the dry try went well: nothing was changed"
+        return _finished(run, apps, [], failed, UNCHANGED if failed else well)
+    if renewed:  # from here there is no way back: what lies in the files has to be served
+        run.cancelled = system.cancelled = lambda: False
+    stale = [] if renewed else [app for app in apps if _stale(app, system)]
+    state = _state(renewed, stale, failed, system)
+    if renewed or stale:
+        try:
+            _put_into_use(renewed or stale, system, run)
+        except (StepError, CommandFailed, OSError) as error:
+            failed, state = failed or explain_short(error), UNUSED
+    return _finished(run, apps, renewed, failed, state, stopped)
+
+
+def _renew_all(
+    apps: Sequence[App], request: Mapping[str, Any], system: System, run: Run
+) -> tuple[list[App], str, bool]:
+    """One after another; the apps that have a new certificate, the first failure, and whether the user stopped it.
+
+    Raises:
+        RunCancelled: stopped, and nothing was renewed.
+    """
     renewed: list[App] = []
     failed = ""
     for app in apps:
@@ -49,40 +75,35 @@ def job(request: Mapping[str, Any], system: System, run: Run) -> events.RunFinis
                 renewed.append(app)
         except (StepError, CommandFailed, OSError) as error:
             failed = failed or "%s: %s" % (app["name"], explain_short(error))
-    if request.get("staging"):
-        return _finished(
-            run, apps, [], failed, "" if failed else "the dry try went well: nothing was changed"
-        )
-    stale = [] if renewed else [app for app in apps if _stale(app, system)]
-    if renewed or stale:
-        try:
-            _put_into_use(renewed or stale, system, run)
-        except (StepError, CommandFailed, OSError) as error:
-            failed = failed or explain_short(error)
-    return _finished(run, apps, renewed, failed, "" if failed else _state(renewed, stale, system))
+        except RunCancelled:
+            if not renewed:
+                raise
+            return renewed, failed, True
+    return renewed, failed, False
 
 
 def _finished(
-    run: Run, apps: Sequence[App], renewed: Sequence[App], failed: str, state: str
+    run: Run, apps: Sequence[App], renewed: Sequence[App], failed: str, state: str, stopped: bool = False
 ) -> events.RunFinished:
     names = [app["name"] for app in renewed]
     return events.RunFinished(
-        "failed" if failed else "done",
+        "failed" if failed else "cancelled" if stopped else "done",
         run.seconds,
         changed=len(names),
         failed=int(bool(failed)),
-        message=failed,
+        message=failed or ("stopped by the user" if stopped else ""),
         state=state,
-        data={"renewed": names, "not_due": [app["name"] for app in apps if app["name"] not in names]},
+        data={"renewed": names, "not_renewed": [app["name"] for app in apps if app["name"] not in names]},
     )
 
 
-def _state(renewed: Sequence[App], stale: Sequence[App], system: System) -> str:
+def _state(renewed: Sequence[App], stale: Sequence[App], failed: str, system: System) -> str:
+    """What is true when nginx takes what there is."""
     if renewed:
         return "renewed: %s" % ", ".join("%s, %s" % (app["name"], _until(app, system)) for app in renewed)
     if stale:
         return "nothing was due; nginx serves the newest certificate now"
-    return "nothing is due"
+    return UNCHANGED if failed else "nothing is due"
 
 
 # -- the CA ------------------------------------------------------------------------------------------------------

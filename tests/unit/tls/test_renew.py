@@ -10,6 +10,7 @@ import pytest
 
 from hostwright.remote import events
 from hostwright.remote.run import Run
+from hostwright.remote.system import RunCancelled
 from hostwright.remote.tls import renew, served
 from hostwright.testing.system import FakeSystem
 from tests.unit.tls.certificates import NOW, der, make, name, pem
@@ -86,7 +87,9 @@ class Server(FakeSystem):
 def start(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the job; returns its last event, and all of them."""
 
-    def run(server: Server, *apps: Any, **request: Any) -> tuple[events.RunFinished, list[events.Event]]:
+    def start_it(
+        server: Server, *apps: Any, run: Any = None, **request: Any
+    ) -> tuple[events.RunFinished, list[events.Event]]:
         def handshake(target: str, address: str, port: int) -> served.Answer:
             if target != "example.com":
                 return served.Answer(target, "nginx has no site with HTTPS for this name")
@@ -95,10 +98,10 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(served, "handshake", handshake)
         heard: list[events.Event] = []
         request = {"apps": [*(apps or (APP,))], "force": False, "staging": False, **request}
-        finished = renew.job(request, server, Run(heard.append, lambda: False))
-        return finished, heard
+        run = run(heard.append) if run else Run(heard.append, lambda: False)
+        return renew.job(request, server, run), heard
 
-    return run
+    return start_it
 
 
 def steps(heard: list[events.Event]) -> list[tuple[str, str]]:
@@ -121,7 +124,7 @@ def test_a_renewal(start: Any) -> None:
     ]  # fmt: skip
     assert (finished.outcome, finished.changed) == ("done", 1)
     assert finished.state == "renewed: hello, valid for 90 d"
-    assert finished.data == {"renewed": ["hello"], "not_due": []}
+    assert finished.data == {"renewed": ["hello"], "not_renewed": []}
     commands = [" ".join(argv) for argv in server.ran if argv != tuple(SHOW.split())]
     assert commands == [CERTBOT, TEST, RELOAD]
 
@@ -161,6 +164,7 @@ def test_the_ca_refuses(start: Any) -> None:
     assert hint
     assert finished.outcome == "failed"
     assert finished.message.startswith("hello: ")
+    assert finished.state == "what nginx serves did not change"
     assert server.serves is OLD
     remembered = json.loads(server.read("/var/lib/hostwright/certificates/hello.json") or b"")
     assert [entry["names"] for entry in remembered["failures"]] == [["example.com"]]
@@ -219,6 +223,7 @@ def test_nginx_refuses_its_configuration(start: Any) -> None:
         )
     ]
     assert (finished.outcome, finished.changed, finished.data["renewed"]) == ("failed", 1, ["hello"])
+    assert finished.state == "the new certificate is in its file, and nginx does not serve it yet"
     assert server.serves is OLD
 
 
@@ -250,3 +255,24 @@ def test_a_name_that_is_not_served(start: Any) -> None:
     _, heard = start(server, {**APP, "names": ["example.com", "www.example.com"]})
     ((_, _, tail, _),) = failures(heard)
     assert tail == ("www.example.com: nginx has no site with HTTPS for this name",)
+
+
+def test_who_stops_it_gets_what_was_renewed_by_then(start: Any) -> None:
+    server = Server(more={CERTBOT: ISSUED})
+    stop: list[bool] = []
+
+    class Stopping(Run):
+        def emit(self, event: events.Event) -> None:
+            super().emit(event)
+            if isinstance(event, events.StepFinished) and event.step == "renew":
+                stop.append(True)
+
+    finished, heard = start(server, APP, OTHER, run=lambda emit: Stopping(emit, lambda: bool(stop)))
+    assert [step for step, _ in steps(heard)] == ["renew", "test", "reload", "check"]
+    assert (finished.outcome, finished.changed, finished.message) == ("cancelled", 1, "stopped by the user")
+    assert finished.data == {"renewed": ["hello"], "not_renewed": ["shop"]}
+
+
+def test_who_stops_it_before_anything_was_renewed(start: Any) -> None:
+    with pytest.raises(RunCancelled):
+        start(Server(), run=lambda emit: Run(emit, lambda: True))
