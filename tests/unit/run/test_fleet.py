@@ -208,3 +208,32 @@ def test_ctrl_c_is_a_traceback_again_afterwards() -> None:
     agent, seen = working(), Seen(presses=1)
     Fleet([host()], lambda _: agent, seen).run(request_for)  # type: ignore[arg-type]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_question_of_the_agent_is_answered_while_its_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hostwright.run import outside
+
+    agent, seen = working(), Seen(presses=0)
+    asked: list[tuple[Any, ...]] = []
+    told = threading.Event()
+
+    def answer(*question: Any) -> dict[str, Any]:
+        asked.append(question)
+        return {"now": 1.0}
+
+    def send(data: bytes) -> None:
+        frame = wire.read_frame(iter_reader(data))
+        assert isinstance(frame, dict)
+        agent.told.append(frame)
+        if frame.get("control") == "answer":
+            told.set()
+            agent.says.put(events.RunFinished("done", 1.0))
+
+    monkeypatch.setattr(outside, "answer", answer)
+    agent.send = send  # type: ignore[method-assign]
+    agent.says.put(events.Asked("0a0b0c0d", "reachable", {"names": []}, 5.0))
+    report = Fleet([host()], lambda _: agent, seen).run(request_for)  # type: ignore[arg-type]
+    assert told.wait(5)
+    assert asked == [("reachable", {"names": []}, 5.0)]
+    assert agent.told[1:] == [{"control": "answer", "id": "0a0b0c0d", "data": {"now": 1.0}}]
+    assert report.exit_code == 0

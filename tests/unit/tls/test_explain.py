@@ -1,4 +1,4 @@
-"""What certbot 5.8 said in real runs with pebble 2.6 (tests/cases/certbot/said.json), and Boulder's words, explained."""
+"""What certbot 5.8 said in real runs with pebble 2.6 (tests/cases/certbot/said.json), and Boulder's words."""
 
 from __future__ import annotations
 
