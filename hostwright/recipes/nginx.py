@@ -63,8 +63,8 @@ def secure(sites: Sequence[Site], render: Render) -> list[Resource]:
     wanted = [site for site in sites if site.https]
     if not wanted:
         return []
-    resources: list[Resource] = []
     closed = render("nginx/closed.tls.conf.j2")
+    resources: list[Resource] = []
     if all(site.app.domains for site in wanted):
         resources.append(_file(DEFAULT_TLS_SITE, closed, yields=True))
     for site in wanted:
