@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 
@@ -60,9 +61,9 @@ class Witness:
         retried = []
         for name in self._access:
             for line in self._since(name):
-                rest = line.partition('" ')[2].split(" ", 1)[0]
-                answers[rest] += 1
-                if ", " in line.rpartition('" ')[2]:
+                entry = json.loads(line)
+                answers[str(entry["status"])] += 1
+                if ", " in entry["upstream"]:
                     retried.append(line)
         text = sh(self._sandbox, self._server, f"cat {self._state}/counted 2>/dev/null || true", timeout=120)
         serious = tuple(line for line in errors if any(level in line for level in SERIOUS))

@@ -134,15 +134,18 @@ def test_what_cannot_be_served(server: Server, static: dict[str, str], said: str
 
 def test_what_nginx_was_not_told_of() -> None:
     """Provision owns the site; a deploy alone changes nothing about it."""
-    root = "/etc/nginx/sites-enabled"
+    root, own = "/etc/nginx/sites-enabled", "/etc/nginx/hostwright/hello/app.conf"
     site = "location ^~ /static/ {\n root /srv/hello/current/public;"
-    system = FakeSystem(files={f"{root}/hostwright-hello.conf": site, f"{root}/x": "location ^~ /media/ {"})
+    system = FakeSystem(files={own: site, f"{root}/x": "location ^~ /media/ {"})
     layout = Layout("hello")
     assert unserved(system, layout, {"/static": "static"}) == []
     assert unserved(system, layout, {"/static": "s", "/media": "m", "/a/static": "x"}) == [
         "/media",
         "/a/static",
     ]
+    # a project's own site may have it all in one file
+    system = FakeSystem(files={f"{root}/hostwright-hello.conf": site})
+    assert unserved(system, layout, {"/static": "static", "/media": "m"}) == ["/media"]
 
 
 def test_shared_or_not() -> None:
