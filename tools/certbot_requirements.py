@@ -5,7 +5,7 @@
 The file travels in every request, so it holds no hash that no server could use: of each package one wheel for every
 Python from 3.10 (Ubuntu 22.04) to 3.14, on x86_64 and aarch64. A pure wheel comes first, then one for the stable ABI.
 uv alone knows the wheels behind the hashes it writes, so it is asked for a pylock.toml (PEP 751).
-tests/unit/test_certbot_requirements.py checks what came out.
+tests/unit/tls/test_certbot_recipe.py checks what came out.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import tomllib
 from packaging.markers import Marker
 
 TARGET = Path(__file__).parents[1] / "hostwright/recipes/certbot.txt"

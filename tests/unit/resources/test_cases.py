@@ -1,7 +1,7 @@
 """Every kind of resource against a server in memory, as tables: tests/cases/KIND/WHAT_IT_SHOWS.json.
 
 args       keywords of the resource
-system     the server before, as in FakeSystem; "$APT" and "$PIP" stand for the command and its options
+system     the server before, as in FakeSystem; "$APT", "$PIP" and "$UV" stand for the command and its options
 recorded   the state we left last time, if any
 changes    attribute -> [before, after], in this order; {} is "nothing to do": then nothing runs but `looked`
 looked     commands that reading runs
@@ -24,7 +24,7 @@ import pytest
 from hostwright.remote import apt
 from hostwright.remote.resources import KINDS, from_wire
 from hostwright.remote.resources.base import Change, Context, Failed, Resource, Unknown, diff
-from hostwright.remote.resources.virtual_environment import PIP
+from hostwright.remote.resources.virtual_environment import PIP, UV_PIP
 from hostwright.remote.system import CommandFailed
 from hostwright.testing import FakeSystem
 
@@ -34,7 +34,11 @@ KEYS = {
     *("args", "system", "recorded", "changes", "looked", "ran", "said", "kept", "note"),
     *("after", "failed", "unknown"),
 }
-ABBREVIATIONS = {"$APT": " ".join(("apt-get", *apt.OPTIONS)), "$PIP": " ".join(("-m pip install", *PIP))}
+ABBREVIATIONS = {
+    "$APT": " ".join(("apt-get", *apt.OPTIONS)),
+    "$PIP": " ".join(("-m pip install", *PIP)),
+    "$UV": " ".join(UV_PIP),
+}
 
 
 def load(path: Path) -> dict[str, Any]:
