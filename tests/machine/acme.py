@@ -32,9 +32,10 @@ apt-get install -y -qq --no-install-recommends {packages} >/dev/null 2>&1
 install -d {home} && cd {home}
 new() {{ openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "$@" 2>/dev/null; }}
 new -x509 -keyout api-ca.key -out api-ca.pem -days 30 -subj '/CN=API of the test CA' \
-  -addext basicConstraints=critical,CA:TRUE
+  -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
 new -keyout api.key -out api.csr -subj /CN=pebble
-printf 'subjectAltName=IP:{address},IP:127.0.0.1\\n' > api.ext
+# Python 3.13 insists on what RFC 5280 says of extensions
+printf '%s\\n' subjectAltName=IP:{address},IP:127.0.0.1 authorityKeyIdentifier=keyid subjectKeyIdentifier=hash > api.ext
 openssl x509 -req -in api.csr -CA api-ca.pem -CAkey api-ca.key -CAcreateserial -days 30 -out api.pem \
   -extfile api.ext 2>/dev/null
 systemd-run --quiet --unit=names pebble-challtestsrv -defaultIPv4 "" -defaultIPv6 "" -dns01 :53 -management :8055 \

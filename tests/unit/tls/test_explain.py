@@ -238,3 +238,12 @@ def test_as_an_error_of_a_resource() -> None:
 def test_a_time_is_never_told_too_early() -> None:
     assert utc(calendar.timegm((2026, 12, 1, 10, 20, 0))) == "2026-12-01 10:20 UTC"
     assert utc(calendar.timegm((2026, 12, 1, 10, 20, 1))) == "2026-12-01 10:21 UTC"
+
+
+def test_a_ca_that_python_3_13_finds_wanting() -> None:
+    said = "CA cert does not include key usage extension"
+    refusal = heard(
+        "", f"SSLError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {said} (_ssl.c:1029)\n"
+    )
+    assert refusal.message.endswith(f"is not trusted: its certificates break RFC 5280: {said}")
+    assert "Python 3.13" in refusal.hint
