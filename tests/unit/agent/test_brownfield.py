@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hostwright.inventory import load
-from hostwright.recipes.https import Site
-from hostwright.recipes.nginx import RELOAD, front
+from hostwright.recipes.https import Https, Site
+from hostwright.recipes.nginx import RELOAD, front, secure
 from hostwright.recipes.render import renderer
 from hostwright.remote import brownfield, dpkg, events, provision
 from hostwright.remote.catalog import Catalog
@@ -354,6 +354,61 @@ def test_a_program_nobody_sees(catalog: Catalog) -> None:
 def test_a_port_that_is_free_or_nginx_own(catalog: Catalog, system: FakeSystem) -> None:
     met = Met(catalog, system)
     assert (met.notices, met.refused) == ([], None)
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Catalog:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(INVENTORY)
+    https = Https("/c/fullchain.pem", "/c/privkey.pem", ("shop.example.com",))
+    behind = [Site(app, https) for app in load(path, {}).apps.values()]
+    return Catalog([*front(behind, renderer(tmp_path)), *secure(behind, renderer(tmp_path))], [RELOAD])
+
+
+def test_port_443_is_wanted_with_https_alone(catalog: Catalog, secured: Catalog) -> None:
+    """Also while the certificate is not there yet: it will be."""
+    system = listening(812, "caddy", "/system.slice/caddy.service")
+    system.put(
+        "/proc/net/tcp",
+        "  sl  local_address\n" + SOCKET.format(address="00000000", state="0A").replace("0050", "01BB"),
+    )
+    assert Met(catalog, system).refused is None
+    met = Met(secured, system)
+    assert met.notices == [
+        (
+            "caddy (pid 812) listens on port 443: nginx could not start",
+            "Stop and disable it yourself: sudo systemctl disable --now caddy.service",
+        )
+    ]
+    assert met.refused
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("server { listen 443 ssl; server_name shop.example.com; }", "serves shop.example.com, as"),
+        (
+            "server { listen 443 ssl default_server; server_name blog.example.com; }",
+            "answers for all other names on port 443, as",
+        ),
+        ("server { listen 443 ssl; server_name blog.example.com; }", ""),
+    ],
+)
+def test_sites_on_port_443(catalog: Catalog, secured: Catalog, text: str, said: str) -> None:
+    system = server(**enabled("blog", text))
+    assert Met(catalog, system).refused is None
+    met = Met(secured, system)
+    assert bool(met.refused) is bool(said)
+    assert said in met.notices[0][0]
+
+
+def test_an_nginx_that_no_package_knows(catalog: Catalog) -> None:
+    """What ours would look like there cannot be known; that it is another can."""
+    system = FakeSystem({f"{NGINX}/nginx.conf": "mine\n"})
+    met = Met(catalog, system)
+    assert [message for message, _ in met.notices] == [
+        "/etc/nginx/nginx.conf was changed on this server and would be replaced"
+    ]
 
 
 # -- all of it -----------------------------------------------------------------------------------------------

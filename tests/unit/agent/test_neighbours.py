@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hostwright.inventory import load
-from hostwright.recipes.https import Site
-from hostwright.recipes.nginx import DEFAULT_SITE, RELOAD, SITES, front
+from hostwright.recipes.https import Https, Site
+from hostwright.recipes.nginx import DEFAULT_SITE, RELOAD, SITES, front, secure
 from hostwright.recipes.render import renderer
 from hostwright.remote import neighbours
 from hostwright.remote.catalog import Catalog
@@ -20,12 +20,16 @@ STATE = "/var/lib/hostwright"
 NAMES = "domains: [shop.example.com, www.example.com]"
 
 
-def sites(folder: Path, app: str, domains: str) -> Catalog:
+def sites(folder: Path, app: str, domains: str, tls: bool = False) -> Catalog:
     path = folder / "inventory.yaml"
     path.write_text(
         f"apps: {{{app}: {{source: ., module: m:app, {domains}}}}}\nhosts: {{web1: {{address: 203.0.113.10}}}}\n"
     )
-    return Catalog(front([Site(app) for app in load(path, {}).apps.values()], renderer(folder)), [RELOAD])
+    (found,) = load(path, {}).apps.values()
+    at = f"/etc/hostwright/tls/{app}"
+    https = Https(f"{at}/fullchain.pem", f"{at}/privkey.pem", found.domains) if tls else None
+    behind = [Site(found, https)]
+    return Catalog([*front(behind, renderer(folder)), *secure(behind, renderer(folder))], [RELOAD])
 
 
 def provisioned(catalog: Catalog, project: str = "one") -> FakeSystem:
@@ -78,3 +82,33 @@ def test_one_app_alone_answers_to_every_name(tmp_path: Path) -> None:
     )
     assert error.value.hint == "Give the app `domains:` in the inventory of one of them."
     check(sites(tmp_path, "blog", NAMES), system)
+
+
+def admitted(catalog: Catalog, system: FakeSystem, project: str = "two") -> list[str]:
+    return [found.id for found in Records(system, STATE, project).admit(catalog).resources]
+
+
+def test_two_projects_with_https(tmp_path: Path) -> None:
+    closed = f"file:{SITES}/hostwright-default.tls.conf"
+    shop = sites(tmp_path, "shop", NAMES, tls=True)
+    blog = sites(tmp_path, "blog", "domains: [blog.example.com]", tls=True)
+    system = provisioned(shop)
+    check(blog, system)
+    assert closed in admitted(blog, system), "both say the same"
+    with pytest.raises(Conflict, match=r"www\.example\.com belongs to the project 'one'"):
+        check(sites(tmp_path, "blog", "domains: [www.example.com]", tls=True), system)
+    # with HTTPS or without it is the same name
+    with pytest.raises(Conflict, match=r"www\.example\.com belongs to the project 'one'"):
+        check(sites(tmp_path, "blog", "domains: [www.example.com]"), system)
+
+
+def test_an_app_that_answers_to_every_name_over_https_too(tmp_path: Path) -> None:
+    closed = f"file:{SITES}/hostwright-default.tls.conf"
+    any_name = sites(tmp_path, "shop", "domains: []", tls=True)
+    blog = sites(tmp_path, "blog", "domains: [blog.example.com]", tls=True)
+    # what closes the port gives way to it, whoever came first
+    assert closed not in admitted(blog, provisioned(any_name))
+    assert closed in admitted(any_name, provisioned(blog, project="two"), project="one")
+    check(any_name, provisioned(blog, project="two"), project="one")
+    with pytest.raises(Conflict, match="answers to every name"):
+        check(sites(tmp_path, "blog", "domains: []", tls=True), provisioned(any_name))
