@@ -63,6 +63,7 @@ def test_on_is_at_once_and_off_as_well(tiny: Tiny, sandbox: Sandbox) -> None:
     again = tiny.inv("maintenance.on")
     assert again.out.startswith("web1  maintenance is already on, since "), again
     assert "maintenance since " in tiny.inv("status").out
+    assert "503: maintenance is on, until `inv maintenance.off`" in flat(tiny.inv("verify", code=1).out)
     done = tiny.inv("maintenance.off")
     assert done.out.startswith("web1  maintenance is off, after "), done
     assert page(tiny) == (200, "", release)

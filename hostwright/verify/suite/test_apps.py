@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from hostwright.recipes.tls import https_of
+from hostwright.remote import maintenance
 
 
 def test_user_cannot_log_in(host, app):
@@ -82,4 +83,6 @@ def test_answers_healthy_through_nginx(host, server, app):
     else:  # whether the certificate is any good is another question: test_tls.py
         words = ["--insecure", "--resolve", f"{name}:443:127.0.0.1", f"https://{name}{app.health.path}"]
     answer = host.run("curl -sS -o /dev/null -m 10 -w '%%{http_code}'" + " %s" * len(words), *words)
-    assert answer.stdout == str(app.health.expect), answer.stderr
+    hidden = host.file(maintenance.path(app.name)).exists
+    said = f"{answer.stdout}: maintenance is on, until `inv maintenance.off`" if hidden else answer.stderr
+    assert answer.stdout == str(app.health.expect), said
