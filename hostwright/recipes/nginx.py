@@ -96,6 +96,9 @@ def _http(site: Site, render: Render) -> list[Resource]:
     ]
     folder = f"{FOLDER}/{app.name}"
     parts = {f"{folder}/{name}": render(f"nginx/{name}.j2", **names) for name in ("http.conf", "app.conf")}
+    # what was there while there were other servers, or a certificate
+    gone = ([] if site.peers else ["acme.conf"]) + ([] if site.https else ["redirect.conf"])
+    parts.update({f"{folder}/{name}": "" for name in gone})
     if site.peers:
         upstream = names["front"].peers_upstream
         acme = render("nginx/acme.conf.j2", peers=site.peers, upstream=upstream)

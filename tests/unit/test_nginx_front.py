@@ -234,7 +234,7 @@ def test_an_address_instead_of_names(tmp_path: Path) -> None:
     before = Tree(tmp_path, site)
     default = "sites-enabled/hostwright-default.tls.conf"
     assert "ssl_reject_handshake on" in before[default]
-    assert before["hostwright/shop/redirect.conf"].strip() == ""
+    assert "hostwright/shop/redirect.conf" not in before
     tree = Tree(tmp_path, site, certificate=("203.0.113.10", "2001:db8::1"))
     (server,) = servers(tree[default])
     assert server.nameless
@@ -508,7 +508,8 @@ def test_twenty_apps_with_forty_names(tmp_path: Path) -> None:
     system = Elsewhere(root)
     for resource in resources:
         for name, content in resource._wanted(system).items():
-            assert content is not None
+            if content is None:
+                continue
             (root / name[1:]).parent.mkdir(parents=True, exist_ok=True)
             (root / name[1:]).write_bytes(content)
             (root / name[1:]).chmod(0o644)

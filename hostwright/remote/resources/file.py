@@ -34,7 +34,7 @@ class File(Resource):
         conditional: lines and blocks with marks such as `#?ipv6` stay only where that holds: features.fit.
         when: conditions for the whole file; where they do not hold, it must not be there.
         parts: other files that this one includes, path -> content: written with it, judged with it, and put back
-            with it, because neither fits what the other was before. Their folder is theirs alone.
+            with it, because neither fits what the other was before. One that is empty must not be there.
         yields: when another project on this host declares this file, ours is not wanted.
 
     A file that is not as we left it (another's, or edited by hand) is kept under /var/lib/hostwright/backups
@@ -86,9 +86,10 @@ class File(Resource):
         try:
             if self.when and not system.has(self.when):
                 return dict.fromkeys(texts)
-            if not self.conditional:
-                return {path: text.encode() for path, text in texts.items()}
-            return {path: fit(text, system.has).encode() for path, text in texts.items()}
+            if self.conditional:
+                texts = {path: fit(text, system.has) for path, text in texts.items()}
+            wanted = {path: text.encode() if text.strip() else None for path, text in texts.items()}
+            return {**wanted, self.name: texts[self.name].encode()}
         except ValueError as error:
             why = "%s, in what %s is made of" % (error, self.name)
             raise Failed(why, "docs/templates.md lists the conditions.") from None
@@ -110,11 +111,14 @@ class File(Resource):
         return {
             "type": "file",
             "content": self._digest(system, content),
-            **{_about(path): self._digest(system, wanted[path] or b"") for path in self.parts},
+            **{_about(path): self._part(system, wanted[path]) for path in self.parts},
             "mode": "%04o" % self.mode,
             "owner": self.owner,
             "group": self.group,
         }
+
+    def _part(self, system: System, content: Optional[bytes]) -> Optional[str]:
+        return None if content is None else self._digest(system, content)
 
     def read(self, system: System) -> State:
         parts = {_about(path): self._content(system, path) for path in self.parts}
