@@ -26,10 +26,6 @@ NOISE = re.compile(
     r"|NEXT STEPS|- The certificate will need|If you like Certbot|\* Donating|The dry run was successful)"
 )
 PROBLEM = re.compile(r"^\s*(?:Identifier|Domain): (\S+)\n\s*Type:\s*(\S+)\n\s*Detail: (.*)$", re.MULTILINE)
-# what OpenSSL says of a chain that is known and not as it should be (X509_V_FLAG_X509_STRICT)
-UNFIT = re.compile(
-    r"verify failed: ((CA cert |Missing |Basic Constraints|Path length|(Authority|Subject) Key|Key usage)[^(]*)\("
-)
 AGAIN = re.compile(r"retry after (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?: ?UTC|Z)")
 PLACE = re.compile(r"host='([^']+)', port=(\d+)")
 # seconds to wait where the CA does not say how long
@@ -179,19 +175,9 @@ def _account(heard: Heard) -> Refusal:
 
 
 def _untrusted(heard: Heard) -> Refusal:
-    why = "its certificate was issued by a CA that this server does not know"
-    hint = "Name the CA's own certificate in the inventory (tls: {ca: FILE}); it is laid down in /etc/hostwright/acme."
-    if "not yet valid" in heard.text or "has expired" in heard.text:
-        why = "its certificate is not valid at this time"
-        hint = "Is the server's clock right? timedatectl"
-    elif "mismatch" in heard.text or "doesn't match" in heard.text:
-        why = "its certificate is for another name"
-        hint = "Is the URL of the ACME directory right?"
-    else:
-        unfit = UNFIT.search(heard.text)
-        if unfit:
-            why = "its certificates break RFC 5280: %s" % unfit.group(1).strip()
-            hint = "Python 3.13 and newer insist on that. Have the CA's own certificate and the server's made anew."
+    from .distrust import distrust
+
+    why, hint = distrust(heard.text)
     return Refusal("untrusted", "the ACME server %s is not trusted: %s" % (heard.server, why), hint)
 
 

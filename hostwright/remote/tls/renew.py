@@ -129,8 +129,10 @@ def _renew(app: App, request: Mapping[str, Any], system: System, run: Run) -> bo
         return new
 
 
-def _ask(app: App, system: System, run: Run, *, forced: bool, dry: bool) -> None:
+def _ask(app: App, system: System, run: Run, *, forced: bool, dry: bool, again: bool = False) -> None:
     """Let certbot ask the CA, unless that would only make things worse; what the CA refuses is remembered.
+
+    What passes by itself is tried `again`, once.
 
     Raises:
         Failed, CommandFailed
@@ -147,6 +149,10 @@ def _ask(app: App, system: System, run: Run, *, forced: bool, dry: bool) -> None
     if result.ok:
         return
     refusal = understand(result, names)
+    if refusal.passing and not again:  # a busy CA, a broken connection
+        system.sleep(2.0)
+        _ask(app, system, run, forced=forced, dry=dry, again=True)
+        return
     if not dry:
         attempts.failed(names, refusal)
     raise refusal.failed()

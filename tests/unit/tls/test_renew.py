@@ -276,3 +276,12 @@ def test_who_stops_it_gets_what_was_renewed_by_then(start: Any) -> None:
 def test_who_stops_it_before_anything_was_renewed(start: Any) -> None:
     with pytest.raises(RunCancelled):
         start(Server(), run=lambda emit: Run(emit, lambda: True))
+
+
+def test_a_busy_ca_is_asked_once_more(start: Any) -> None:
+    busy = {"exit": 1, "err": "urn:ietf:params:acme:error:badNonce :: JWS has an invalid anti-replay nonce\n"}
+    finished, _ = start(Server(more={CERTBOT: [busy, ISSUED]}))
+    assert (finished.outcome, finished.changed) == ("done", 1)
+    finished, heard = start(Server(more={CERTBOT: [busy, busy]}))
+    assert finished.outcome == "failed"
+    assert [step for step, *_ in failures(heard)] == ["renew"]
