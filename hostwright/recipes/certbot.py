@@ -23,6 +23,8 @@ from hostwright.remote.tls.certbot import BUNDLES, SYSTEM_BUNDLE
 from hostwright.remote.tls.preflight import CHALLENGES, WEBROOT
 
 HOME = "/opt/certbot"
+# the first Python 3 that the pinned certbot runs on
+OLDEST = 10
 UNITS = "/etc/systemd/system"
 RENEWAL = "hostwright-certbot"
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/hostwright-nginx"
@@ -164,7 +166,7 @@ def certbot(bundles: Mapping[str, str]) -> list[Resource]:
     """
     return [
         VirtualEnvironment(
-            name=HOME, requirements=requirements(), wheels=WHEELS, uv=f"{UV}/bin/uv", oldest=10
+            name=HOME, requirements=requirements(), wheels=WHEELS, uv=f"{UV}/bin/uv", oldest=OLDEST
         ),
         Directory(name=f"{WEBROOT}/.well-known"),
         Directory(name=f"{WEBROOT}{CHALLENGES}"),

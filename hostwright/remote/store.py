@@ -1,4 +1,4 @@
-"""Takes a file that the server cannot fetch itself: a wheel, where it has no package index. Runs on the server."""
+"""Takes files that the server cannot fetch itself: wheels, where it has no package index. Runs on the server."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ WHEELS = "/var/lib/hostwright/wheels"
 
 
 def query(request: Mapping[str, Any], system: System, conversation: Conversation) -> events.RunFinished:
-    """Receive one file of that `name` and keep it under WHEELS when its `sha256` is right.
+    """Receive `files`, each with name and sha256, and keep those under WHEELS whose content is right.
 
     Raises:
         StepError: a name with a path in it, or other bytes than were promised.
     """
+    for file in request["files"]:
+        _receive(str(file["name"]), str(file["sha256"]), system, conversation)
+    return events.RunFinished("done", 0.0)
+
+
+def _receive(name: str, digest: str, system: System, conversation: Conversation) -> None:
     from hashlib import sha256
 
-    name = str(request["name"])
     if not name.endswith(".whl") or os.path.basename(name) != name:
         raise StepError("not the name of a wheel: %r" % name)
     conversation.emit(events.SourceNeeded(name, ()))
     content = b"".join(conversation.receive_stream())
-    if sha256(content).hexdigest() != request["sha256"]:
+    if sha256(content).hexdigest() != digest:
         raise StepError("%s arrived damaged" % name, hint="Run the command again.")
     if system.stat(WHEELS) is None:
         system.mkdir(WHEELS, mode=0o755)
     system.write_atomic(os.path.join(WHEELS, name), content, mode=0o644)
-    return events.RunFinished("done", 0.0)

@@ -75,8 +75,10 @@ def provision(
     report = fleet.run(request_for, on_missing_python=missing_python)
     without = [host for host in hosts if _reason(report, host) == wheels.REASON]
     if apply and without:
-        machines = {host.name: str(report.hosts[host.name].facts["machine"]) for host in without}
-        pushed = wheels.push(inventory.project, without, machines, logins, output)
+        kinds = {
+            host.name: wheels.kind_of(inventory, host, report.hosts[host.name].facts) for host in without
+        }
+        pushed = wheels.push(inventory.project, without, kinds, logins, output)
         if pushed.exit_code == 0:
             again = Fleet(without, logins.connect, output).run(request_for)
             report.hosts.update(again.hosts)
