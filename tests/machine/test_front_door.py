@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -194,6 +195,15 @@ def test_a_second_run_changes_nothing(door: Door) -> None:
     said = door.inv("provision").out
     assert re.search(r"web1 .*0 changed", said), said
     assert door.on("nginx -t 2>&1 | grep -v -e 'syntax is ok' -e 'test is successful' || true") == ""
+
+
+def test_gixy_finds_nothing(door: Door, tmp_path: Path) -> None:
+    """Of more settings than test_https_judges.py has."""
+    whole = tmp_path / "nginx.conf"
+    whole.write_text(door.on("nginx -T 2>/dev/null") + "\n")
+    argv = (str(Path(sys.executable).with_name("gixy")), "--format", "json", str(whole))
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert json.loads(done.stdout) == [], done.stdout
 
 
 # -- names -------------------------------------------------------------------------------------------------------
