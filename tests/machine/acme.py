@@ -228,7 +228,7 @@ class Bed:
 
     @property
     def management(self) -> str:
-        """Base URL of the DNS's own interface: what a DNS-01 hook posts `add-txt` and `clear-txt` to."""
+        """Base URL of the DNS's own interface: what a DNS-01 hook posts `set-txt` and `clear-txt` to."""
         return f"http://{self.address}:8055"
 
     def view(self, folder: Path) -> tuple[str, ...]:

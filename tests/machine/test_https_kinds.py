@@ -23,7 +23,7 @@ AUTH = """\
 #!/bin/sh
 set -eu
 data="{\\"host\\": \\"_acme-challenge.$CERTBOT_DOMAIN.\\", \\"value\\": \\"$CERTBOT_VALIDATION\\"}"
-curl -sSf -d "$data" "$DNS_API/add-txt"
+curl -sSf -d "$data" "$DNS_API/set-txt"
 """
 CLEANUP = """\
 #!/bin/sh
