@@ -17,6 +17,8 @@ CERTBOT = "/opt/certbot/bin/certbot"
 # CA bundles of the inventory, and the system's own; recipes/certbot.py lays the former down
 BUNDLES, SYSTEM_BUNDLE = "/etc/hostwright/acme", "/etc/ssl/certs/ca-certificates.crt"
 RUNTIME = "/run/hostwright"
+# how files there begin that are of one run alone
+LEFT = ("trusted-", "account-")
 # certbot locks it with fcntl(2) for its whole life
 LOCK = "/etc/letsencrypt/.certbot.lock"
 # seconds for one run (a CA may take minutes to look at every name), to wait for another certbot, between two looks
@@ -85,6 +87,13 @@ def trusted(system: System, ca: str = "") -> bytes:
     if not parts:
         return b""
     return b"\n".join([system.read(SYSTEM_BUNDLE) or b"", *parts])
+
+
+def tidy(system: System) -> None:
+    """Remove what a run that was killed has left in memory; one of them may hold a secret."""
+    for name in system.listdir(RUNTIME):
+        if name.startswith(LEFT):
+            system.unlink("%s/%s" % (RUNTIME, name))
 
 
 def _bundle(system: System, ca: str) -> str:

@@ -53,6 +53,7 @@ class Issue:
             Failed: why there is none; what was there before is there still.
         """
         self._book.refuse(self._names)
+        certbot.tidy(self._system)
         self._tidy()
         if self._wanted.preflight:
             from .preflight import check

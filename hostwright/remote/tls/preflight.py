@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WEBROOT = "/var/www/hostwright/acme"
 CHALLENGES = "/.well-known/acme-challenge"
+MARK = "hostwright-"
 # seconds the controller has for its look; all of ours
 PATIENCE, ALL = 45.0, 30.0
 
@@ -105,7 +106,7 @@ class Views:
         self._wanted = wanted
         self._context = context
         self._token = os.urandom(16).hex()
-        self._path = "%s/hostwright-%s" % (CHALLENGES, os.urandom(8).hex())
+        self._path = "%s/%s%s" % (CHALLENGES, MARK, os.urandom(8).hex())
         # over HTTP the names themselves are proved; through the DNS it is their records alone that count
         names = [name for name in wanted.domains if not name.startswith("*.")]
         self._names = [] if wanted.dns_auth else [*names, *wanted.addresses]
@@ -140,6 +141,9 @@ class Views:
         folder = WEBROOT + CHALLENGES
         if self._system.stat(folder) is None:
             self._system.mkdir(folder)
+        for name in self._system.listdir(folder):
+            if name.startswith(MARK):  # of a run that was killed
+                self._system.unlink("%s/%s" % (folder, name))
         self._system.write_atomic(WEBROOT + self._path, self._token.encode(), mode=0o644)
 
     def findings(self, ca: directory.Directory) -> list[Finding]:

@@ -373,6 +373,17 @@ def test_half_a_certificate_of_an_attempt_that_was_cut_short_goes() -> None:
     assert changes(certificate(), system) == {}
 
 
+def test_secrets_of_a_run_that_was_killed_go() -> None:
+    left = {
+        "/run/hostwright/account-0.ini": "s3cret",
+        "/run/hostwright/trusted-0.pem": "",
+        "/run/hostwright/lock": "",
+    }
+    system = server(left, [{"files": lineage("shop.test")}])
+    apply(certificate(), system)
+    assert system.listdir("/run/hostwright") == ["lock"]
+
+
 def test_half_a_certificate_of_somebody_else_is_an_error() -> None:
     system = server({f"{LE}/live/shop/fullchain.pem": pem("shop.test")})
     error = failed(certificate(), system)

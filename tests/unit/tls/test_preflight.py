@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import ssl
+import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from hostwright.remote.resources.base import Context, Failed
 from hostwright.remote.resources.certificate import Certificate
 from hostwright.remote.tls import directory, outlook, preflight
 from hostwright.testing import FakeSystem
+from tests.unit.tls.certificates import KEYS, make
 
 CA = "https://acme-v02.api.letsencrypt.org/directory"
 OURS = "8.8.4.4"
@@ -98,6 +105,13 @@ def test_the_token_goes_also_when_it_was_not_found(world: World) -> None:
     )
     assert error.hint.endswith("The CA was not asked; run the command again when that is done.")
     assert world.system.listdir(FOLDER) == []
+
+
+def test_tokens_of_a_run_that_was_killed_go(world: World) -> None:
+    world.system.put(f"{FOLDER}/hostwright-old", "x")
+    world.system.put(f"{FOLDER}/certbots-own", "y")
+    world.check()
+    assert world.system.listdir(FOLDER) == ["certbots-own"]
 
 
 def test_several_names_with_one_cause_are_one_error(world: World) -> None:
@@ -191,3 +205,38 @@ def test_an_address_is_looked_at_as_it_is(world: World) -> None:
     ((_, data, _),) = world.asked
     assert data["names"] == ["shop.test", OURS]
     assert data["domains"] == ["shop.test"]
+
+
+class Answer(BaseHTTPRequestHandler):
+    """A directory."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(
+            json.dumps({"meta": {"caaIdentities": ["ca.test"], "profiles": {"short": ""}}}).encode()
+        )
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def test_a_directory_is_asked_with_the_cas_of_the_inventory(tmp_path: Path) -> None:
+    certificate, key = make(["127.0.0.1"], ca=True), KEYS["ecdsa"]
+    form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (tmp_path / "both.pem").write_bytes(pem + key.private_bytes(serialization.Encoding.PEM, *form))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    url = f"https://127.0.0.1:{server.server_port}/dir"
+    try:
+        found = directory.ask(FakeSystem({"/etc/hostwright/acme/x.pem": pem.decode()}), url)
+        assert (found.identities, found.profiles) == (("ca.test",), ["short"])
+        found = directory.ask(FakeSystem(), url)
+        assert (found.identities, found.profiles) == ((), []), "it is not trusted"
+    finally:
+        server.shutdown()
+        server.server_close()
