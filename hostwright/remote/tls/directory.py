@@ -61,7 +61,7 @@ def _meta(system: System, url: str) -> Mapping[str, Any]:
     own = trusted(system).decode("utf-8", "replace")
     try:
         context = ssl.create_default_context(cadata=own or None)
-        # whether a certificate lacks what RFC 5280 asks for (Python 3.13) is for certbot to say: here nothing is trusted
+        # what a certificate lacks of RFC 5280 (Python 3.13) is for certbot to say: nothing here is trusted
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         request = Request(url, headers={"User-Agent": "hostwright-preflight"})  # noqa: S310 - https, see the inventory
         with urlopen(request, timeout=TIMEOUT, context=context) as answer:  # noqa: S310
