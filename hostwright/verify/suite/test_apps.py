@@ -76,7 +76,7 @@ def test_socket_is_for_nginx_and_the_app(host, app, current):
     assert host.run("runuser -u www-data -- test -w %s", path).succeeded
 
 
-def test_answers_healthy_through_nginx(host, server, app):
+def test_answers_healthy_through_nginx(host, server, app, current):
     name = (app.nginx.canonical or app.domains[0]).replace("*", "any", 1) if app.domains else "localhost"
     if https_of(app, server) is None:
         words = ["-H", f"Host: {name}", f"http://127.0.0.1{app.health.path}"]
