@@ -363,6 +363,7 @@ def test_security_headers_once(door: Door) -> None:
         ("/a/.svn/x", 404),
         ("/static/.hidden", 403),
         ("/static/sub/", 403),
+        ("/static/sub", 404),
         ("/static/../served.py", 200),  # the app's, as it always was
         ("/static/%2e%2e/%2e%2e/code/served.py", 400),
         ("/.well-known/security.txt", 200),
