@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +31,14 @@ PATIENCE = 60.0
 
 @dataclass
 class Worker:
-    """One host's thread and the channel it speaks on."""
+    """One host's thread and the channel it speaks on.
+
+    Attributes:
+        names: what the host may ask us to look at.
+    """
 
     host: Host
+    names: Collection[str] = ()
     channel: Channel | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     begun: bool = False
@@ -67,7 +72,7 @@ class Worker:
         """What can be seen from here; in a thread of its own, because looking takes seconds."""
         from hostwright.run import outside
 
-        data = outside.answer(event.question, event.data, event.timeout)
+        data = outside.answer(event.question, event.data, event.timeout, self.names)
         if data is not None:
             self._say({"control": "answer", "id": event.id, "data": data})
 
@@ -105,6 +110,7 @@ class Fleet:
         output: what the user sees.
         hosts: in the order of the inventory.
         forward_agent: the agents may use this machine's ssh agent (for git over ssh).
+        names_of: what of the world a host may ask us to look at: its names and addresses.
         lasting: what was begun goes on without us, so the first Ctrl-C asks it to stop and the second leaves it.
     """
 
@@ -116,12 +122,14 @@ class Fleet:
         *,
         forward_agent: bool = False,
         lasting: bool = True,
+        names_of: Callable[[Host], Collection[str]] = lambda _: (),
     ) -> None:
         self.hosts = tuple(hosts)
         self._connect = connect
         self._output = output
         self._forward_agent = forward_agent
         self._lasting = lasting
+        self._names_of = names_of
         self._messages: queue.Queue[Message] = queue.Queue()
 
     def run(
@@ -144,7 +152,7 @@ class Fleet:
             Cancelled: Ctrl-C before anything was begun, or a second one.
         """
         report = report or Report([host.name for host in self.hosts])
-        workers = [Worker(host) for host in self.hosts]
+        workers = [Worker(host, self._names_of(host)) for host in self.hosts]
         with Interrupts() as interrupts:
             for worker in workers:
                 threading.Thread(

@@ -6,43 +6,62 @@ show from here. Answers come in time or not at all, and never end a run.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from hostwright.remote.tls import outlook
 
+# RFC 8555, 8.3, and a name that cannot lead away from there
+CHALLENGE = re.compile(r"/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,128}")
 # seconds for one DNS question with all its tries
 PATIENCE = 5.0
 # what is kept back of the time that the agent gives us
 RESERVE = 1.0
 
 
-def answer(question: str, data: Mapping[str, Any], timeout: float) -> dict[str, Any] | None:
+def answer(
+    question: str, data: Mapping[str, Any], timeout: float, within: Collection[str]
+) -> dict[str, Any] | None:
     """The answer to an agent's question; None for one we do not know, or where we see nothing in time.
+
+    A server that somebody has taken over must not look around in our network through us: it gets to know about the
+    names that the inventory has for it, and about a path where CAs look, and nothing else.
 
     Args:
         question: `reachable`: names, path and token as in `reachable`.
         data: what it is about.
         timeout: seconds we have.
+        within: the names and addresses of the inventory that this server may ask about.
     """
-    questions: dict[str, Callable[[Mapping[str, Any], float], dict[str, Any]]] = {"reachable": reachable}
+    questions: dict[str, Callable[[Mapping[str, Any], float, Collection[str]], dict[str, Any]]] = {
+        "reachable": reachable
+    }
     work = questions.get(question)
     if work is None:
         return None
     try:
-        return work(data, timeout - RESERVE)
+        if not _allowed(data, within):
+            return None
+        return work(data, timeout - RESERVE, within)
     except Exception:  # what an agent asks must not end us; without an answer it helps itself
         return None
 
 
-def reachable(data: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _allowed(data: Mapping[str, Any], within: Collection[str]) -> bool:
+    names = [*data.get("names", ()), *data.get("domains", ()), *filter(None, [data.get("reached")])]
+    return CHALLENGE.fullmatch(str(data.get("path"))) is not None and all(name in within for name in names)
+
+
+def reachable(data: Mapping[str, Any], seconds: float, within: Collection[str]) -> dict[str, Any]:
     """How names look from here.
 
     Args:
         data: names: those to fetch the token by; domains: those whose CAA records count; path, token; reached: our
             name for the server.
         seconds: until the answer must be there.
+        within: names that redirects are followed to.
 
     Returns:
         now: our clock when asked (Unix seconds); names: name -> as `outlook.look`; caa: domain -> see `caa`;
@@ -52,7 +71,7 @@ def reachable(data: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     path, token = str(data["path"]), str(data["token"])
     work: dict[str, Callable[[], Any]] = {}
     for name in data["names"]:
-        work[f"name {name}"] = _looking(str(name), path, token)
+        work[f"name {name}"] = _looking(str(name), path, token, within)
     for name in data["domains"]:
         work[f"caa {name}"] = _asking(str(name))
     reached = str(data.get("reached", ""))
@@ -68,8 +87,8 @@ def reachable(data: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     }
 
 
-def _looking(name: str, path: str, token: str) -> Callable[[], Any]:
-    return lambda: outlook.look(name, path, token, addresses(name))
+def _looking(name: str, path: str, token: str, within: Collection[str]) -> Callable[[], Any]:
+    return lambda: outlook.look(name, path, token, addresses(name), within)
 
 
 def _asking(name: str) -> Callable[[], Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from hostwright.errors import HostwrightError, UnsupportedServer
 from hostwright.inventory import Host, Inventory
-from hostwright.inventory.tls_checks import check_tls
+from hostwright.inventory.tls_checks import certified_address, check_tls
 from hostwright.inventory.tls_material import materials
 from hostwright.report import Output, Report
 from hostwright.run import wheels
@@ -37,7 +38,8 @@ def provision(
         InventoryError: a certificate that no CA could issue, or files that do not fit; nothing was contacted.
     """
     check_tls(inventory, hosts, logins.environ)
-    fleet = Fleet(hosts, logins.connect, output)
+    names_of = partial(public_names, inventory)
+    fleet = Fleet(hosts, logins.connect, output, names_of=names_of)
     tell_outdated(inventory, output)
 
     def request_for(host: Host, transport: Transport) -> dict[str, Any]:
@@ -80,11 +82,18 @@ def provision(
         }
         pushed = wheels.push(inventory.project, without, kinds, logins, output)
         if pushed.exit_code == 0:
-            again = Fleet(without, logins.connect, output).run(request_for)
+            again = Fleet(without, logins.connect, output, names_of=names_of).run(request_for)
             report.hosts.update(again.hosts)
     if apply and report.exit_code == 0:
         prove(hosts, logins, output, report)
     return report
+
+
+def public_names(inventory: Inventory, host: Host) -> frozenset[str]:
+    """What a host may ask us to look at, as the rest of the world sees it."""
+    domains = [name for app in host.apps for name in inventory.apps[app].domains]
+    addresses = [certified_address(inventory.apps[app], host) for app in host.apps]
+    return frozenset(filter(None, [host.address, *domains, *addresses]))
 
 
 def tell_outdated(inventory: Inventory, output: Output) -> None:

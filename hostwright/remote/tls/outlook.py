@@ -10,7 +10,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from http.client import HTTPConnection
-    from typing import Any, Callable, Mapping, Optional, Sequence
+    from typing import Any, Callable, Collection, Mapping, Optional, Sequence
 
     Look = Mapping[str, Any]
 
@@ -80,23 +80,32 @@ def chosen(addresses: Sequence[str]) -> list[str]:
     return four[:ADDRESSES] + six[:ADDRESSES]
 
 
-def look(name: str, path: str, token: str, found: Look) -> dict[str, Any]:
+def look(
+    name: str, path: str, token: str, found: Look, within: Optional[Collection[str]] = None
+) -> dict[str, Any]:
     """A name's view: what it resolved to (`found`), and what each address answers for the path.
+
+    Args:
+        within: names that redirects are followed to; None: to all.
 
     Returns:
         addresses, error: as `resolve` has them; fetches: address -> see `fetch`.
     """
     wanted = chosen(found["addresses"])
-    work = {address: _fetching(name, address, path, token) for address in wanted}
+    work = {address: _fetching(name, address, path, token, within) for address in wanted}
     late = {"ok": False, "error": "timeout"}
     return {**found, "fetches": all_in_time(work, FETCH, late)}
 
 
-def _fetching(name: str, address: str, path: str, token: str) -> Callable[[], dict[str, Any]]:
-    return lambda: fetch(name, address, path, token)
+def _fetching(
+    name: str, address: str, path: str, token: str, within: Optional[Collection[str]]
+) -> Callable[[], dict[str, Any]]:
+    return lambda: fetch(name, address, path, token, within)
 
 
-def fetch(name: str, address: str, path: str, token: str) -> dict[str, Any]:
+def fetch(
+    name: str, address: str, path: str, token: str, within: Optional[Collection[str]] = None
+) -> dict[str, Any]:
     """Ask one address of a name for a path on port 80, as a CA would; redirects are followed, to HTTPS too.
 
     Returns:
@@ -115,6 +124,8 @@ def fetch(name: str, address: str, path: str, token: str) -> dict[str, Any]:
             if status not in (301, 302, 303, 307, 308) or not location:
                 break
             url = urljoin(url, location)
+            if within is not None and urlsplit(url).hostname not in within:
+                break  # who answers there decides where we look: not into the network that we stand in
             # the first hop goes to the address in question, as do all that stay with its name
             where = address if urlsplit(url).hostname == parts.hostname else ""
     except Exception as error:  # whatever a foreign server does to an HTTP client

@@ -232,8 +232,9 @@ def test_a_question_of_the_agent_is_answered_while_its_run_goes_on(monkeypatch: 
     monkeypatch.setattr(outside, "answer", answer)
     agent.send = send  # type: ignore[method-assign]
     agent.says.put(events.Asked("0a0b0c0d", "reachable", {"names": []}, 5.0))
-    report = Fleet([host()], lambda _: agent, seen).run(request_for)  # type: ignore[arg-type]
+    fleet = Fleet([host()], lambda _: agent, seen, names_of=lambda host: {host.name})  # type: ignore[arg-type, return-value]
+    report = fleet.run(request_for)
     assert told.wait(5)
-    assert asked == [("reachable", {"names": []}, 5.0)]
+    assert asked == [("reachable", {"names": []}, 5.0, {host().name})]
     assert agent.told[1:] == [{"control": "answer", "id": "0a0b0c0d", "data": {"now": 1.0}}]
     assert report.exit_code == 0

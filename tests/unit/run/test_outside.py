@@ -19,7 +19,9 @@ import pytest
 from hostwright.remote.tls import outlook
 from hostwright.run import outside
 
-DATA = {"names": ["shop.test"], "domains": ["shop.test"], "path": "/p", "token": "t", "reached": "192.0.2.1"}
+DATA = {"names": ["shop.test"], "domains": ["shop.test"], "path": "/.well-known/acme-challenge/p", "token": "t",
+        "reached": "192.0.2.1"}  # fmt: skip
+OURS = frozenset({"shop.test", "192.0.2.1"})
 
 
 class Zone:
@@ -90,7 +92,7 @@ def test_no_caa_anywhere(zone: Zone) -> None:
 def test_the_whole_answer(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     zone.records = {("shop.test", "A"): ["192.0.2.1"]}
     monkeypatch.setattr(outlook, "fetch", lambda *_: {"ok": True, "error": "", "url": "u"})
-    found = outside.answer("reachable", DATA, 5.0)
+    found = outside.answer("reachable", DATA, 5.0, OURS)
     assert found is not None
     assert abs(found.pop("now") - time.time()) < 5
     assert found == {
@@ -113,15 +115,35 @@ def test_what_is_not_seen_in_time_is_left_out(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(outside, "addresses", slow)
     monkeypatch.setattr(outside, "caa", lambda name: {"at": "", "records": [], "error": ""})
     began = time.monotonic()
-    found = outside.answer("reachable", DATA, 1.2)
+    found = outside.answer("reachable", DATA, 1.2, OURS)
     assert time.monotonic() - began < 2
     assert found is not None
     assert (found["names"], list(found["caa"])) == ({}, ["shop.test"])
 
 
 def test_no_answer_to_what_nobody_knows_or_to_nonsense() -> None:
-    assert outside.answer("danced", {}, 5.0) is None
-    assert outside.answer("reachable", {"names": 3}, 5.0) is None
+    assert outside.answer("danced", {}, 5.0, OURS) is None
+    assert outside.answer("reachable", {**DATA, "names": 3}, 5.0, OURS) is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"names": ["shop.test", "router.lan"]},
+        {"names": ["10.0.0.1"]},
+        {"domains": ["other.test"]},
+        {"reached": "10.0.0.1"},
+        {"path": "/admin?reboot=1"},
+        {"path": "/.well-known/acme-challenge/../../admin"},
+        {"path": "/.well-known/acme-challenge/x y"},
+    ],
+)
+def test_a_server_does_not_look_around_in_our_network_through_us(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(outlook, "fetch", lambda *_: pytest.fail("it looked"))
+    assert outside.answer("reachable", {**DATA, **more}, 5.0, OURS) is None
+    assert zone.asked == []
 
 
 def test_dns_is_imported_when_it_is_needed() -> None:

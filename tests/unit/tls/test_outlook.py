@@ -126,6 +126,14 @@ def test_a_redirect_that_no_ca_follows(net: Net, location: str) -> None:
     assert fetch()["error"].startswith("it redirects to ")
 
 
+def test_a_redirect_elsewhere_is_not_followed_where_it_is_not_ours(net: Net) -> None:
+    net.answers["shop.test"] = (302, "", "http://router.lan/secret")
+    net.answers["router.lan"] = (200, "what nobody should see", "")
+    found = outlook.fetch("shop.test", "192.0.2.1", PATH, TOKEN, {"shop.test"})
+    assert (found["ok"], found["status"], found["url"]) == (False, 302, "http://router.lan/secret")
+    assert [host for host, _ in net.seen] == ["shop.test"]
+
+
 def test_a_redirect_without_end(net: Net) -> None:
     net.answers["shop.test"] = (302, "", "/again")
     found = fetch()
