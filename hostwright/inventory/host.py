@@ -22,6 +22,7 @@ from hostwright.inventory.fields import (
     seconds,
 )
 from hostwright.inventory.frozen import Settings
+from hostwright.inventory.hardening import Hardening, HardeningSettings, Hostname
 from hostwright.inventory.tls import Tls
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)]
@@ -78,6 +79,14 @@ class GroupSettings(Settings):
     )
     tls: Tls | None = Field(
         default=None, description="Where the certificates of its apps come from; an app's own `tls` wins."
+    )
+    hardening: Hardening = Field(
+        default=HardeningSettings(),
+        description="What makes the server hard to break into: all of it unless switched off here, or `off`.",
+    )
+    hostname: Hostname | None = Field(
+        default=None,
+        description="What the server calls itself, e.g. web1.example.com. Omit to leave it alone.",
     )
     timezone: TimeZone | None = Field(
         default=None, description="Time zone of the server, e.g. Etc/UTC. Omit to leave it alone."
