@@ -105,7 +105,8 @@ def _without(catalog: Catalog, asides: list[str]) -> Catalog:
     first = next(n for n, found in enumerate(catalog.resources) if found.name.startswith(NGINX + "/"))
     notify = next(resource.notify for resource in catalog.resources if resource.name == CONF)
     more = [SetAside(name=path, notify=notify) for path in asides if path not in removed]
-    return Catalog([*catalog.resources[:first], *more, *catalog.resources[first:]], catalog.handlers)
+    resources = [*catalog.resources[:first], *more, *catalog.resources[first:]]
+    return Catalog(resources, catalog.handlers, catalog.guarded)
 
 
 # -- ports ---------------------------------------------------------------------------------------------------

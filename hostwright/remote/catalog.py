@@ -37,13 +37,21 @@ class Handler:
 class Catalog:
     """Resources in the order they are applied, and the handlers they notify.
 
+    Args:
+        guarded: ids of the resources that decide who gets in. They come last: before the first of them that differs is
+            applied, what they change is kept (guard/trees.py); after the last one and the handlers they notify, a new
+            login of the controller must work, else all of it is put back.
+
     Raises:
-        ValueError: two resources with one id, or a handler nobody declared.
+        ValueError: two resources with one id, a handler nobody declared, or something unguarded after what is guarded.
     """
 
-    def __init__(self, resources: Sequence[Resource], handlers: Sequence[Handler] = ()) -> None:
+    def __init__(
+        self, resources: Sequence[Resource], handlers: Sequence[Handler] = (), guarded: Sequence[str] = ()
+    ) -> None:
         self.resources = tuple(resources)
         self.handlers = tuple(handlers)
+        self.guarded = tuple(guarded)
         known = {handler.name for handler in self.handlers}
         seen = set()
         for resource in self.resources:
@@ -53,12 +61,17 @@ class Catalog:
             for name in resource.notify:
                 if name not in known:
                     raise ValueError("%s notifies %r, which is no handler" % (resource.id, name))
+        marks = [resource.id in self.guarded for resource in self.resources]
+        if marks != sorted(marks):
+            late = self.resources[marks.index(True) + marks[marks.index(True) :].index(False)]
+            raise ValueError("%s comes after what is guarded" % late.id)
 
     def to_wire(self) -> dict[str, Any]:
         """As a JSON object."""
         return {
             "resources": [resource.to_wire() for resource in self.resources],
             "handlers": [handler.to_wire() for handler in self.handlers],
+            "guarded": list(self.guarded),
         }
 
     @staticmethod
@@ -71,6 +84,7 @@ class Catalog:
         return Catalog(
             [kinds.from_wire(item) for item in fields["resources"]],
             [Handler(**item) for item in fields["handlers"]],
+            fields.get("guarded", ()),
         )
 
     def handler(self, name: str) -> Optional[Handler]:

@@ -88,7 +88,7 @@ class Records:
             for project, entry in others.items():
                 self._refuse(resource, project, entry)
             mine.append(resource)
-        return Catalog(mine, catalog.handlers)
+        return Catalog(mine, catalog.handlers, catalog.guarded)
 
     def admit_apps(self, catalog: Catalog) -> None:
         """May this project have apps of these names here?
