@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 INVENTORY = """\
 project: {project}
-defaults: {{user: {user}, identity_file: {identity}}}
+defaults: {{user: {user}, identity_file: {identity}, hardening: off}}
 apps:
   {app}:
     source: .

@@ -29,7 +29,7 @@ FASTAPI = FLASK.replace("from flask import Flask", "from fastapi import FastAPI"
 PROJECT = '[project]\nname = "site"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["flask"]\n'
 INVENTORY = """\
 project: site
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   site:
     module: web:app

@@ -35,7 +35,7 @@ async def app(scope, receive, send):
 """
 INVENTORY = """\
 project: talk
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   talk: {{module: "served:app", health: {{window: 0.2, timeout: 8}}, drain: {drain}, workers: 2, switch: {switch}}}
 hosts:

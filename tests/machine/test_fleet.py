@@ -17,7 +17,7 @@ from .test_dependencies import FLASK
 
 INVENTORY = """\
 project: site
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   site:
     source: {source}

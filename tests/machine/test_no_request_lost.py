@@ -64,7 +64,7 @@ async def app(scope, receive, send):
 """
 INVENTORY = """\
 project: echo
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   echo:
     module: served:app

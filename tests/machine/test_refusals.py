@@ -23,7 +23,7 @@ def app(environ, start_response):
 """
 INVENTORY = """\
 project: picky
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   picky:
     module: web:app

@@ -35,7 +35,7 @@ async def app(scope, receive, send):
 """
 INVENTORY = """\
 project: word
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   word:
     module: served:app

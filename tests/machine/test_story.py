@@ -20,6 +20,7 @@ def test_provision_deploy_verify_change_roll_back(
 ) -> None:
     server = fresh_server("story", suite=suite)
     shop = Project(tmp_path, server)
+    shop.edit_inventory("hardening: off", "hardening: on")  # as it is by default
 
     first = shop.inv(
         "provision", "--host", f"ubuntu@{server.address}", "--identity", str(server.identity_file)

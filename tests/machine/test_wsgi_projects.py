@@ -115,7 +115,7 @@ DJANGO = {
 }
 DJANGO_INVENTORY = """\
 project: site
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   site:
     module: mysite.wsgi:application
@@ -165,7 +165,7 @@ def link():
 """
 FLASK_INVENTORY = """\
 project: gallery
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   gallery:
     module: gallery:app

@@ -27,7 +27,7 @@ def app(environ, start_response):
 """
 INVENTORY = """\
 project: tiny
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   tiny:
     module: served:app

@@ -22,7 +22,7 @@ SERVED = Path(__file__).with_name("served") / "counting.py"
 # drain: longer than the slow requests
 INVENTORY = """\
 project: counting
-defaults: {{user: ubuntu, identity_file: {identity}}}
+defaults: {{user: ubuntu, identity_file: {identity}, hardening: off}}
 apps:
   counting:
     module: counting:app
