@@ -76,7 +76,7 @@ class Secure(Project):
                 "user": "ubuntu",
                 "identity_file": str(server.identity_file),
                 "tls": self.tls(),
-                "hardening": "off",
+                "hardening": False,
             },
             "apps": {"tiny": self.app_settings(domains)},
             "hosts": {"web1": {"address": server.address}},

@@ -118,7 +118,7 @@ class Door(Project):
             (self.folder / path).write_text(text)
         self.data: dict[str, Any] = {
             "project": "door",
-            "defaults": {"user": "ubuntu", "identity_file": str(server.identity_file), "hardening": "off"},
+            "defaults": {"user": "ubuntu", "identity_file": str(server.identity_file), "hardening": False},
             "apps": {
                 "door": {
                     **APP,
