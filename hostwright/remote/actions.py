@@ -34,6 +34,7 @@ ACTIONS = {
     "store": ".store",
     "certificates": ".tls.status",
     "renew": ".tls.renew",
+    "audit": ".audit.report",
 }
 
 

@@ -37,6 +37,16 @@ def holders(system: System, ports: Collection[int]) -> list[Holder]:
     return [Holder(port, pid, _name(system, pid), _unit(system, pid)) for port, pid in found]
 
 
+def programs(system: System, sockets: Collection[str]) -> dict[str, tuple[str, str]]:
+    """(program, unit) of who holds each of these sockets, named as /proc/PID/fd/N does: `socket:[1234]`."""
+    found: dict[str, tuple[str, str]] = {}
+    for pid in sorted((int(name) for name in system.listdir("/proc") if name.isdigit()), key=_systemd_last):
+        for link in _links(system, pid):
+            if link in sockets and link not in found:
+                found[link] = (_name(system, pid), _unit(system, pid))
+    return found
+
+
 def _systemd_last(pid: int) -> tuple[bool, int]:
     return pid == 1, pid
 
