@@ -17,9 +17,7 @@ from hostwright.inventory.fields import (
     CommandLine,
     ControllerPath,
     Domain,
-    MemorySize,
     Module,
-    Positive,
     Ref,
     RepositoryPath,
     Requirements,
@@ -36,6 +34,7 @@ from hostwright.inventory.files import Shared, Static
 from hostwright.inventory.frozen import FrozenDict, Settings
 from hostwright.inventory.nginx import Nginx
 from hostwright.inventory.process import Processes, Timers
+from hostwright.inventory.sandbox import Limits, SandboxSettings
 from hostwright.inventory.secret import Secret
 from hostwright.inventory.tls import Tls
 from hostwright.inventory.written import describe
@@ -95,18 +94,6 @@ class HealthCheck(Settings):
                 "or no release could pass"
             )
         return self
-
-
-class Limits(Settings):
-    """What each service of the app may use at most: its web server, each process, each job."""
-
-    memory: MemorySize | None = Field(
-        default=None,
-        description='Memory, e.g. "512M"; systemd.resource-control(5) MemoryMax. Omit for no limit.',
-    )
-    tasks: Positive | None = Field(
-        default=None, description="Processes and threads; TasksMax. Omit for systemd's default."
-    )
 
 
 class AppSettings(Settings):
@@ -199,7 +186,15 @@ class AppSettings(Settings):
         "one stops first, for a server without memory for two; requests fail meanwhile.",
     )
     limits: Annotated[Limits, BeforeValidator(nothing_is_empty)] = Field(
-        default=Limits(), description="Limits on memory and processes."
+        default=Limits(), description="Limits on memory, processes and processor time."
+    )
+    sandbox: Annotated[SandboxSettings, BeforeValidator(nothing_is_empty)] = Field(
+        default=SandboxSettings(), description="What the app may do that is forbidden by default."
+    )
+    secrets: Literal["env", "credentials"] = Field(
+        default="env",
+        description="How the app gets its secret variables: env, or credentials: files in $CREDENTIALS_DIRECTORY "
+        "that its children do not inherit (systemd 250 or newer).",
     )
     forward_agent: bool = Field(
         default=False, description="Whether the server fetches a git URL with your ssh agent."

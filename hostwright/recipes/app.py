@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from hostwright.inventory import App, Host
 from hostwright.recipes.render import Render
-from hostwright.recipes.sandbox import sandbox
+from hostwright.recipes.sandbox import template_sandbox
 from hostwright.remote.release import shared
 from hostwright.remote.release.layout import UNITS, Layout
 from hostwright.remote.resources.base import Resource
@@ -51,7 +51,7 @@ def app_resources(app: App, host: Host, render: Render) -> list[Resource]:
     ]
     resources += _shared(app, layout)
     resources += [
-        File(name=path, content=render(template, app=app, host=host, sandbox=sandbox(name)), app=name)
+        File(name=path, content=render(template, app=app, host=host, sandbox=template_sandbox(app)), app=name)
         for path, template in units.items()
     ]
     resources.append(Unit(name=f"{name}.service", enabled=True, app=name))

@@ -11,7 +11,8 @@ from hostwright.inventory import App, Host, Secret
 from hostwright.inventory.tls import tls_of
 from hostwright.recipes.processes import process_fields, process_files
 from hostwright.recipes.render import Render
-from hostwright.recipes.sandbox import sandbox
+from hostwright.recipes.sandbox import release_sandbox, sandbox
+from hostwright.remote.release import credentials
 from hostwright.remote.release.deploy import STEPS
 from hostwright.remote.release.environment import environment_file
 from hostwright.remote.release.layout import Layout
@@ -117,16 +118,24 @@ def release_message(app: App, host: Host, release: Release, env: Values, render:
         RenderError
     """
     Layout(app.name).release(release.id)  # a ValueError here is a bug: ids are ours
-    values = {**_revealed(env), "HOSTWRIGHT_RELEASE": release.id, "HOSTWRIGHT_COMMIT": release.commit}
+    kept = _credentials(app, env)
+    values = {name: value for name, value in _revealed(env).items() if name not in kept}
+    values.update(HOSTWRIGHT_RELEASE=release.id, HOSTWRIGHT_COMMIT=release.commit)
+    loaded = credentials.lines(Layout(app.name).release(release.id), kept)
     names = {"app": app, "host": host, "release": release}
+    settings = (*limits(app), *loaded, *release_sandbox(app))
     files = {
         "gunicorn.conf.py": (render("gunicorn/gunicorn.conf.py.j2", **names), 0o644),
-        "units/service.conf": (render("systemd/release-service.conf.j2", **names), 0o644),
+        "units/service.conf": (
+            render("systemd/release-service.conf.j2", settings=settings, **names),
+            0o644,
+        ),
         "units/socket.conf": (render("systemd/release-socket.conf.j2", **names), 0o644),
         # systemd reads it as root; the app gets the values and cannot read the file
         "env": (environment_file(values), 0o600),
+        **{f"{credentials.FOLDER}/{name}": (value, 0o600) for name, value in kept.items()},
     }
-    properties = command_properties(app, release.id)
+    properties = [*command_properties(app, release.id), *loaded]
     files.update(process_files(app, release, properties, render))
     return {
         "id": release.id,
@@ -145,16 +154,32 @@ def command_properties(app: App, release: str) -> list[str]:
         "PYTHONDONTWRITEBYTECODE=1",
         f"PATH={folder}/venv/bin:/usr/local/bin:/usr/bin:/bin",
     )
-    limits = [("MemoryMax", app.limits.memory), ("TasksMax", app.limits.tasks)]
     return [
         f"User={app.name}",
         f"Group={app.name}",
         f"WorkingDirectory={folder}/code",
         f"EnvironmentFile={folder}/env",
         *(f"Environment={value}" for value in environment),
-        *sandbox(app.name),
-        *(f"{name}={value}" for name, value in limits if value),
+        *sandbox(app),
+        *limits(app),
     ]
+
+
+def limits(app: App) -> list[str]:
+    """What each service of an app may use: systemd.resource-control(5)."""
+    given = [
+        ("MemoryMax", app.limits.memory),
+        ("TasksMax", app.limits.tasks),
+        ("CPUQuota", app.limits.cpu),
+    ]
+    return [f"{name}={value}" for name, value in given if value]
+
+
+def _credentials(app: App, env: Values) -> dict[str, str]:
+    """The variables that the app gets as files."""
+    if app.secrets != "credentials":
+        return {}
+    return {name: value.reveal() for name, value in env.items() if isinstance(value, Secret)}
 
 
 def secrets(*environments: Values) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ..resources.base import Failed
 from ..resources.calendar import check_calendars
 from ..run import StepError
-from . import command
+from . import command, credentials
 from .instance import Instances
 from .layout import UNITS
 from .processes import Processes, Watch
-from .record import Shelf
+from .shelf import Shelf
 from .timers import Timers
 
 TYPE_CHECKING = False
@@ -27,14 +27,15 @@ STARTS_THEM = b"units/start"
 
 
 def check(system: System, layout: Layout, release: Mapping[str, Any]) -> None:
-    """Can this server run what the release has beside its web server? Asked before anything is built.
+    """Can this server give the release what it asks for beside its web server? Asked before anything is built.
 
     Args:
-        release: of the request: `processes`, `timers`.
+        release: of the request: `files`, `processes`, `timers`.
 
     Raises:
         StepError: no.
     """
+    credentials.check(system, release)
     if not release.get("processes") and not release.get("timers"):
         return
     boot = "%s/%s.service" % (UNITS, layout.app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..run import StepError
 from . import transient
-from .record import Shelf
+from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

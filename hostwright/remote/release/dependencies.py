@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ..system import System
     from .builder import Builder
     from .layout import Layout
-    from .record import Shelf
     from .requirements import Requirements
+    from .shelf import Shelf
 
 COMPILE = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet")
 EXPORT = ("--no-dev", "--no-emit-project", "--no-header", "--no-annotate", "--quiet")

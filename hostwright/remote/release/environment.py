@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Mapping
 
-    from .record import Shelf
+    from .shelf import Shelf
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # what a backslash takes the meaning of between double quotes; before anything else it would stay
@@ -40,7 +40,7 @@ def variables(text: str) -> dict[str, str]:
     return {name: ESCAPED.sub(r"\1", value) for name, value in LINE.findall(text)}
 
 
-def differences(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+def differences(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, str]:
     """name -> changed, new or gone. Ours, which name the release, are not compared."""
     found = {}
     for name in sorted({*before, *after}):
@@ -50,8 +50,8 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str
 
 
 def between(shelf: Shelf, before: str, after: str) -> dict[str, str]:
-    """The differences of two releases."""
-    return differences(shelf.environment(before), shelf.environment(after))
+    """The differences of two releases, secrets that are files among them."""
+    return differences(*({**shelf.environment(one), **shelf.credentials(one)} for one in (before, after)))
 
 
 def told(found: Mapping[str, str]) -> str:

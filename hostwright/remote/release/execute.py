@@ -7,7 +7,7 @@ from ..run import StepError
 from . import command, transient
 from .layout import Layout
 from .listening import Listener
-from .record import Shelf
+from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

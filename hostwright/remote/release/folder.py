@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from . import credentials
 from .layout import LOCK
 
 TYPE_CHECKING = False
@@ -46,6 +47,8 @@ def write_folder(
     system.remove_tree(new)
     for path in (new, new + "/units", new + "/units/extra"):
         system.mkdir(path)
+    if any(name.startswith(credentials.FOLDER + "/") for name in request["release"]["files"]):
+        system.mkdir("%s/%s" % (new, credentials.FOLDER), mode=0o700)
     for name, file in request["release"]["files"].items():
         system.write_atomic("%s/%s" % (new, name), file["content"].encode(), mode=file["mode"])
     system.write_atomic("%s/%s" % (new, LOCK), lock.text.encode(), mode=0o644)

@@ -9,7 +9,8 @@ from .beside import Beside
 from .drain import Drain
 from .instance import Instances
 from .layout import KINDS, RUNTIME_UNITS
-from .record import Log, Shelf
+from .record import Log
+from .shelf import Shelf
 from .tree import Store, used
 
 TYPE_CHECKING = False

@@ -6,7 +6,8 @@ from .. import events
 from . import disk
 from .drain import Drain
 from .layout import Layout
-from .record import Log, Shelf, previous
+from .record import Log, previous
+from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from ..run import StepError
 from ..system import RunCancelled
 from .layout import Layout
 from .listening import Listener
-from .record import Log, Shelf, named
+from .record import Log, named
+from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

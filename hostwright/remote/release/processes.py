@@ -15,7 +15,7 @@ from ..system import CommandFailed
 from .instance import dead
 from .journal import journal
 from .layout import RUNTIME_UNITS
-from .record import Shelf
+from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

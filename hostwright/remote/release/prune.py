@@ -5,7 +5,8 @@ from __future__ import annotations
 from .git import Repository
 from .instance import Instances
 from .processes import Processes
-from .record import Log, Shelf, previous
+from .record import Log, previous
+from .shelf import Shelf
 from .shorten import shorten
 from .tree import Store, tree_of, used
 

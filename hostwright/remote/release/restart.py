@@ -10,7 +10,7 @@ from .guard import require
 from .identity import own
 from .layout import Layout
 from .mend import mended
-from .record import Shelf
+from .shelf import Shelf
 from .source import check_provisioned, current
 from .thin import render_again
 from .transaction import Transaction

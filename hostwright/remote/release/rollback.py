@@ -80,7 +80,7 @@ def _with_todays_environment(rollback: Transaction, target: Known, names: str) -
         about = {
             "id": release, "by": rollback.request["by"], "made": round(system.now(), 3), "release_command": [],
         }  # fmt: skip
-        copy(system, layout, target.id, release, text.encode(), about)
+        copy(system, layout, target.id, release, text.encode(), shelf.credentials(rollback.before), about)
         step.detail = "%s, which is %s with today's %s" % (release, target.id, names)
     with run.step("sync"):
         system.syncfs(layout.root)

@@ -13,8 +13,8 @@ from .guard import require
 from .inspect import inspect
 from .layout import UV, Layout
 from .question import Question
-from .record import Shelf
 from .requirements import Problem
+from .shelf import Shelf
 from .venv import platform
 
 TYPE_CHECKING = False

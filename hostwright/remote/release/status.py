@@ -10,7 +10,8 @@ from .instance import Instances, dead
 from .layout import Layout
 from .memory import meminfo, proportional
 from .processes import Processes
-from .record import Log, Shelf
+from .record import Log
+from .shelf import Shelf
 from .timers import job_states, moment
 
 TYPE_CHECKING = False

@@ -6,6 +6,7 @@ import json
 import posixpath
 
 from ..run import StepError
+from . import credentials
 from .dependencies import Lock
 from .folder import write_folder
 from .layout import LOCK
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..system import System
     from .layout import Layout
-    from .record import Shelf
+    from .shelf import Shelf
 
 # where a release's links to code lead, seen from its folder
 TREES = "../../trees/"
@@ -50,13 +51,20 @@ def render_again(
 
 
 def copy(
-    system: System, layout: Layout, source: str, release: str, environment: bytes, about: Mapping[str, Any]
+    system: System,
+    layout: Layout,
+    source: str,
+    release: str,
+    environment: bytes,
+    secrets: Mapping[str, bytes],
+    about: Mapping[str, Any],
 ) -> None:
     """A release that is another one but for its id and its environment.
 
     Args:
         source: the other one; its id is replaced in names, links and texts.
         environment: a file as `environment_file` makes it.
+        secrets: its credentials by name.
         about: what release.json says otherwise.
 
     Raises:
@@ -66,6 +74,7 @@ def copy(
     system.remove_tree(building)
     _copy_folder(system, layout.release(source), building, source, release)
     system.write_atomic(building + "/env", environment, mode=0o600)
+    credentials.exchange(system, building, layout.release(release), secrets)
     was = json.loads(system.read(building + "/release.json") or b"{}")
     text = json.dumps({**was, **about}, indent=1).encode() + b"\n"
     system.write_atomic(building + "/release.json", text, mode=0o644)
@@ -76,6 +85,8 @@ def copy(
 def _copy_folder(system: System, folder: str, to: str, source: str, release: str) -> None:
     system.mkdir(to)
     for name in system.listdir(folder):
+        if name == credentials.FOLDER:  # it gets others
+            continue
         path, new = posixpath.join(folder, name), posixpath.join(to, name.replace(source, release))
         file = system.stat(path)
         if file is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .layout import RUNTIME_UNITS
 from .processes import process_unit, show
-from .record import Shelf
+from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from .instance import Instances
 from .layout import Layout
 from .memory import require_memory
 from .prune import prune
-from .record import Log, Shelf
+from .record import Log
+from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

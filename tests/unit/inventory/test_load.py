@@ -66,7 +66,7 @@ def test_defaults(inventory_of: Loader) -> None:
         5,
         None,
         30,
-        Limits(memory=None, tasks=None),
+        Limits(memory=None, tasks=None, cpu=None),
     )
     assert (app.requirements, app.client_max_body_size, app.domains, app.release_argv) == (
         "requirements.txt", "25m", (), (),

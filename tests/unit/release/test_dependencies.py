@@ -12,7 +12,7 @@ from hostwright.remote import events
 from hostwright.remote.release.builder import Builder, pip_configuration
 from hostwright.remote.release.dependencies import Lock, Resolver, share
 from hostwright.remote.release.layout import Layout
-from hostwright.remote.release.record import Shelf
+from hostwright.remote.release.shelf import Shelf
 from hostwright.remote.release.tree import Kept, Store
 from hostwright.remote.release.venv import ensure_venv, starts, venv_key
 from hostwright.remote.run import Run, StepError

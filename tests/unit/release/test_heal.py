@@ -10,7 +10,8 @@ from hostwright.remote import events
 from hostwright.remote.release.heal import heal, last_live, strays
 from hostwright.remote.release.instance import PROPERTIES
 from hostwright.remote.release.layout import Layout
-from hostwright.remote.release.record import Log, Shelf, previous
+from hostwright.remote.release.record import Log, previous
+from hostwright.remote.release.shelf import Shelf
 from hostwright.remote.run import Run
 from hostwright.testing import FakeSystem
 

@@ -14,7 +14,7 @@ from hostwright.remote import events
 from hostwright.remote.release.git import Repository
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.mend import mended
-from hostwright.remote.release.record import Shelf
+from hostwright.remote.release.shelf import Shelf
 from hostwright.remote.release.tree import Store, ensure_tree
 from hostwright.remote.run import Run, StepError
 from hostwright.remote.system import System

@@ -75,7 +75,7 @@ def test_they_run_as_the_app_does(tmp_path: Path) -> None:
     found = message(tmp_path)
     for name in ("worker", "mailer", "nightly"):
         lines = found["files"][f"units/extra/hello.{name}@r2.service"]["content"].splitlines()
-        assert set(SANDBOX) <= set(lines)
+        assert {f"{name}={value}" for name, values in SANDBOX.items() for value in values} <= set(lines)
         assert {line.replace("%", "%%") for line in found["properties"]} <= set(lines)
         assert "MemoryMax=256M" in lines
         assert f"SyslogIdentifier=hello.{name}" in lines

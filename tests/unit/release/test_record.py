@@ -7,7 +7,8 @@ import json
 import pytest
 
 from hostwright.remote.release.layout import Layout
-from hostwright.remote.release.record import Log, Shelf, choose, fold, previous, ran_since
+from hostwright.remote.release.record import Log, choose, fold, previous, ran_since
+from hostwright.remote.release.shelf import Shelf
 from hostwright.remote.release.shorten import KEEP, shorten
 from hostwright.remote.run import StepError
 from hostwright.testing import FakeSystem

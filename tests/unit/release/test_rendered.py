@@ -18,7 +18,6 @@ from hostwright.inventory import App, Host, Secret, load
 from hostwright.recipes.app import app_resources
 from hostwright.recipes.release import Release, deploy_fields, health, release_id, release_message, secrets
 from hostwright.recipes.render import renderer
-from hostwright.recipes.sandbox import SANDBOX
 from hostwright.remote.release.layout import RELEASE
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.file import File
@@ -142,23 +141,26 @@ def test_the_environment_is_for_root_alone(tmp_path: Path) -> None:
 
 
 def test_limits_and_drain_are_the_releases(tmp_path: Path) -> None:
-    found = message(tmp_path, "    drain: 60\n    limits: {memory: 512M, tasks: 64}\n")
+    found = message(tmp_path, '    drain: 60\n    limits: {memory: 512M, tasks: 64, cpu: "150%"}\n')
     unit = found["files"]["units/service.conf"]["content"]
-    assert "\nTimeoutStopSec=45\nMemoryMax=512M\nTasksMax=64\n" in unit
-    assert {"MemoryMax=512M", "TasksMax=64"} <= set(found["properties"])
+    wanted = ["MemoryMax=512M", "TasksMax=64", "CPUQuota=150%"]
+    assert {"TimeoutStopSec=45", *wanted} <= set(unit.splitlines())
+    assert set(wanted) <= set(found["properties"])
 
 
-def test_a_command_gets_the_sandbox_of_the_service(tmp_path: Path) -> None:
+def test_a_command_runs_as_the_service_does(tmp_path: Path) -> None:
+    """Its user, folder and environment are the template's; test_sandbox_settings.py is about the sandbox."""
     app, host = app_and_host(tmp_path)
     properties = message(tmp_path)["properties"]
-    assert set(SANDBOX) <= set(properties)
     unit = next(r for r in app_resources(app, host, renderer(tmp_path)) if r.name.endswith("hello@.service"))
     assert isinstance(unit, File)
     lines = unit.content.replace("%i", RELEASED.id).splitlines()
     variables = {word for line in lines if line.startswith("Environment=") for word in line[12:].split()}
-    for line in properties:
-        name, _, value = line.partition("=")
-        assert value in variables if name == "Environment" else line in lines, line
+    own = ("User=", "Group=", "WorkingDirectory=", "EnvironmentFile=", "StateDirectory")
+    assert {line for line in properties if line.startswith(own)} == {
+        line for line in lines if line.startswith(own)
+    }
+    assert {line[12:] for line in properties if line.startswith("Environment=")} == variables
 
 
 # -- the request -----------------------------------------------------------------------------------------------------

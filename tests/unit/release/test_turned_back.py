@@ -11,7 +11,8 @@ from hostwright.remote import events
 from hostwright.remote.release.beside import Beside
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.logs import _check_name, arguments
-from hostwright.remote.release.record import Log, Shelf
+from hostwright.remote.release.record import Log
+from hostwright.remote.release.shelf import Shelf
 from hostwright.remote.run import StepError
 from hostwright.remote.system import CommandFailed
 from hostwright.testing import FakeSystem
