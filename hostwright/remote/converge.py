@@ -9,15 +9,17 @@ from __future__ import annotations
 import time
 
 from . import events
+from .guard.loop import Guarded
 from .resources.base import Context, Failed, Unknown, diff
 from .run import explain
 from .system import CommandFailed, RunCancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Collection, Optional
 
     from .catalog import Catalog, Handler
+    from .guard.guard import Guard
     from .records import Records
     from .resources.base import Change, Resource
     from .run import Run
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 STOPPED = "stopped by the user"
 # a unit whose reload goes on after systemctl has come back
 NGINX = "nginx.service"
+# what becomes of a user that we made
+RETIRED = "it is locked and its keys are removed; its home stays"
 
 
 class Converge:
@@ -39,6 +43,7 @@ class Converge:
         run: where events go.
         apply: change things; else only tell what would change.
         show_diff: add the diff of contents to the events.
+        guard: of what decides who gets in; where there is none, that part of a catalog is applied like the rest.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Converge:
         *,
         apply: bool,
         show_diff: bool = False,
+        guard: Optional[Guard] = None,
     ) -> None:
         self.catalog = catalog
         self.system = system
@@ -57,6 +63,7 @@ class Converge:
         self.run = run
         self.apply = apply
         self.show_diff = show_diff
+        self.guarded = Guarded(self, guard)
         self.counts = {"changed": 0, "unchanged": 0, "failed": 0, "skipped": 0, "unknown": 0}
         self.would_notify: dict[str, list[str]] = {}
         self._stopped_by = ""
@@ -75,7 +82,9 @@ class Converge:
                 self._one(resource)
         if not self._stopped_by:
             self._remove_dropped()
-            self._handlers()
+        self.guarded.conclude(stopped=bool(self._stopped_by))
+        if not self._stopped_by:
+            self.handlers()
         if self.apply:
             self.records.save()
         outcome = (
@@ -99,11 +108,13 @@ class Converge:
                 return
             lines = resource.content_diff(self.system) if self.show_diff else []
             recorded = self.records.state_of(resource.id)
-            context = Context(self.run.output(resource.id), recorded, self._notice, self.run.ask)
+            context = Context(self.run.output(resource.id), recorded, self.notice, self.run.ask)
             if self.apply:
                 self.run.emit(events.ResourceStarted(resource.id, resource.title))
+                self.guarded.before(resource.id)
                 self._act(resource, changes, context)
             else:
+                self.guarded.before(resource.id)
                 resource.pretend(self.system)
                 for name in resource.notify:
                     self.would_notify.setdefault(name, []).append(resource.id)
@@ -115,7 +126,7 @@ class Converge:
             self._skip(resource, STOPPED)
             return
         except (Failed, CommandFailed, OSError) as error:
-            self._failed(resource.id, resource.title, error, start, isolated=resource.isolated)
+            self.failed(resource.id, resource.title, error, start, isolated=resource.isolated)
             return
         self._count("changed")
         self.run.emit(
@@ -129,7 +140,7 @@ class Converge:
             )
         )
         if context.kept:
-            self._notice("the file that was there is kept as %s" % context.kept)
+            self.notice("the file that was there is kept as %s" % context.kept)
 
     def _act(self, resource: Resource, changes: list[Change], context: Context) -> None:
         """Record what must be reloaded, change, and look again whether it held."""
@@ -155,18 +166,20 @@ class Converge:
         self._count("skipped")
         self.run.emit(events.ResourceSkipped(resource.id, resource.title, why))
 
-    def _notice(self, message: str) -> None:
+    def notice(self, message: str) -> None:
+        """Tell what people must not miss."""
         self.run.emit(events.Noticed(message))
 
     def _unknown(self, resource: Resource, unknown: Unknown, start: float) -> None:
         if self.apply:  # what it waits for came before it in the catalog and is still not there
             why = Failed("cannot go on until %s" % unknown.until)
-            self._failed(resource.id, resource.title, why, start)
+            self.failed(resource.id, resource.title, why, start)
             return
         self._count("unknown")
         self.run.emit(events.ResourceUnknown(resource.id, resource.title, unknown.until))
 
-    def _failed(self, id: str, title: str, error: Exception, start: float, *, isolated: bool = False) -> None:
+    def failed(self, id: str, title: str, error: Exception, start: float, *, isolated: bool = False) -> None:
+        """Tell why something failed; unless it is isolated, nothing more is tried."""
         self._count("failed")
         if not isolated:
             self._stopped_by = "%s failed" % title
@@ -192,37 +205,47 @@ class Converge:
     def _remove_dropped(self) -> None:
         for kind, name in self.records.dropped(self.catalog):
             start, id, title = time.monotonic(), "%s:%s" % (kind, name), "%s %s" % (kind, name)
-            if kind != "unit" and self.system.stat(name) is None:
+            if kind in ("file", "symlink") and self.system.stat(name) is None:
                 self.records.forget(id)
                 continue
+            if kind == "account":
+                self.notice("the user %s is no longer in the inventory: %s" % (name, RETIRED))
+            try:
+                self.guarded.before(id, name)
+                if self.apply:
+                    self._remove(kind, name)
+            except (Failed, CommandFailed, OSError) as error:
+                self.failed(id, title, error, start)
+                return
             if self.apply:
-                try:
-                    if kind == "unit":
-                        self.system.run(
-                            ("systemctl", "disable", "--now", "--", name), timeout=120, check=False
-                        )
-                    else:
-                        self.system.unlink(name)
-                except OSError as error:
-                    self._failed(id, title, error, start)
-                    return
                 self.records.forget(id)
             self._count("changed")
             change = {"attribute": "state", "before": "present", "after": None}
             note = "no longer in the catalog"
             self.run.emit(events.ResourceChanged(id, title, [change], time.monotonic() - start, note=note))
 
+    def _remove(self, kind: str, name: str) -> None:
+        if kind == "unit":
+            self.system.run(("systemctl", "disable", "--now", "--", name), timeout=120, check=False)
+        elif kind == "account":
+            from .accounts import retire
+
+            retire(self.system, name)
+        else:
+            self.system.unlink(name)
+
     # -- handlers ------------------------------------------------------------------------------------------
 
-    def _handlers(self) -> None:
-        pending = self.records.pending()
+    def handlers(self, only: Optional[Collection[str]] = None) -> bool:
+        """Run what is due, or only handlers of these names; False where one failed."""
+        pending = [(h, why) for h, why in self.records.pending() if only is None or h.name in only]
         if not self.apply:
             for name, why in self.would_notify.items():
                 self.run.emit(events.HandlerRan(name, why, 0.0, True))
             for handler, why in pending:
                 if handler.name not in self.would_notify:
                     self.run.emit(events.HandlerRan(handler.name, why, 0.0, True))
-            return
+            return True
         for handler, why in pending:
             start = time.monotonic()
             error = self._run_handler(handler)
@@ -240,8 +263,9 @@ class Converge:
                         "It stays pending: the next run tries again.",
                     )
                 )
-                return
+                return False
             self._ran(handler, why, start)
+        return True
 
     def _settle(self) -> None:
         """Run what is due now, for a resource that needs it.
@@ -281,7 +305,7 @@ class Converge:
         self.system.run(handler.argv, timeout=handler.timeout)
         left = reload.finish()
         if left:
-            self._notice(left)
+            self.notice(left)
 
     @property
     def nothing_to_do(self) -> bool:

@@ -10,8 +10,10 @@ from .run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Optional, Sequence
 
+    from .brownfield import Cut
+    from .guard.guard import Guard
     from .run import Emit, Request
     from .system import System
 
@@ -25,6 +27,8 @@ def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFin
     Raises:
         Conflict: this project may not have here what it wants, or the server's own things are in the way.
     """
+    from .guard import unfinished
+
     heard: list[events.Event] = []
     check = not request["apply"]
     run = Run(emit if check else heard.append, lambda: False)
@@ -49,9 +53,14 @@ def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFin
         raise
     converge = Converge(catalog, system, records, run, apply=False, show_diff=bool(request.get("diff")))
     finished = converge.converge()
+    undecided = unfinished(system, request["paths"]["state"])
     if check:
+        if undecided:
+            run.emit(
+                events.Noticed("an earlier run changed who gets in without proof: the next run puts it back")
+            )
         return finished
-    if not converge.nothing_to_do:
+    if undecided or not converge.nothing_to_do:
         return None
     for event in heard:
         emit(event)
@@ -64,11 +73,28 @@ def job(request: Request, system: System, run: Run) -> events.RunFinished:
     Raises:
         Conflict: as in `plan`; the server may have changed since.
     """
+    guard = _guard(request, system, run)
     records = Records(system, request["paths"]["state"], request["project"])
     catalog = _admit(request, records, system)
     catalog = _look_around(request, catalog, records, system, run)
     records.claim_apps(catalog)
-    return Converge(catalog, system, records, run, apply=True, show_diff=bool(request.get("diff"))).converge()
+    diff = bool(request.get("diff"))
+    return Converge(catalog, system, records, run, apply=True, show_diff=diff, guard=guard).converge()
+
+
+def _guard(request: Request, system: System, run: Run) -> Optional[Guard]:
+    """What proves that we still get in, after whatever an earlier run left unproven is put back."""
+    from .guard import unfinished
+
+    state = request["paths"]["state"]
+    if not (request.get("login") or unfinished(system, state)):
+        return None
+    from .guard.guard import Guard
+
+    guard = Guard(system, run, state, request["run"], request.get("login") or {})
+    if unfinished(system, state):
+        guard.recover()
+    return guard if request.get("login") else None
 
 
 def _admit(request: Request, records: Records, system: System) -> Catalog:
@@ -87,8 +113,38 @@ def _look_around(request: Request, catalog: Catalog, records: Records, system: S
                 "the app %s is on this server and no longer in the inventory; it was left alone" % app
             )
         )
+    cuts = _firewall(request, catalog, records, system, run)
+    adopt, check = bool(request.get("adopt")), not request["apply"]
     if CONF in records.owned or not any(resource.id == CONF for resource in catalog.resources):
+        if cuts:
+            from .brownfield import refuse
+
+            refuse(cuts, "the firewall would cut %s of this server", run, adopt=adopt, check=check)
         return catalog
     from .brownfield import meet
 
-    return meet(catalog, system, run, adopt=bool(request.get("adopt")), check=not request["apply"])
+    return meet(catalog, system, run, adopt=adopt, check=check, more=cuts)
+
+
+def _firewall(
+    request: Request, catalog: Catalog, records: Records, system: System, run: Run
+) -> Sequence[Cut]:
+    """What a firewall that is not there yet would cut.
+
+    Raises:
+        Conflict: it would cut us; in a check that is only told.
+    """
+    from .resources.firewall import Firewall
+
+    found = [resource for resource in catalog.resources if isinstance(resource, Firewall)]
+    if not found:
+        return ()
+    from .firewall.contact import cuts, keep_us
+
+    try:
+        keep_us(found[0], system)
+    except Conflict as error:
+        if request["apply"]:
+            raise
+        run.emit(events.Noticed("a run would refuse this: " + error.message, error.hint))
+    return () if found[0].id in records.owned else list(cuts(found[0], system))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # what a run takes back when it leaves the catalog, in this order
-REMOVABLE = ("unit", "file", "symlink")
+REMOVABLE = ("unit", "account", "file", "symlink")
 
 
 class Conflict(Exception):
@@ -49,16 +49,20 @@ class Records:
         self._system = system
         self.path = os.path.join(folder, "records.json")
         self.project = project
-        raw = system.read(self.path)
-        self._data: dict[str, Any] = (
-            json.loads(raw) if raw else {"format": FORMAT, "apps": {}, "owned": {}, "pending": {}}
-        )
+        self._data: dict[str, Any] = {}
+        self.reload()
         if self._data["format"] > FORMAT:
             raise Conflict(
                 "this server is managed by a newer hostwright (records format %s, ours is %s)"
                 % (self._data["format"], FORMAT),
                 "Upgrade hostwright here, then run the command again.",
             )
+
+    def reload(self) -> None:
+        """Read them again: they have been put back with what they are about."""
+        raw = self._system.read(self.path)
+        empty: dict[str, Any] = {"format": FORMAT, "apps": {}, "owned": {}, "pending": {}}
+        self._data = json.loads(raw) if raw else empty
         self.unsaved = False
 
     @property

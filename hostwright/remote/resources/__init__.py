@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 # kind -> (module, class)
 KINDS = {
     "absent": ("absent", "Absent"),
+    "account": ("account", "Account"),
     "authorized_key": ("authorized_key", "AuthorizedKey"),
     "packages": ("packages", "Packages"),
     "upgrade": ("packages", "Upgrade"),
     "file": ("file", "File"),
+    "firewall": ("firewall", "Firewall"),
     "directory": ("directory", "Directory"),
     "self_signed": ("self_signed", "SelfSigned"),
     "set_aside": ("set_aside", "SetAside"),
@@ -33,6 +35,9 @@ KINDS = {
     "timezone": ("timezone", "Timezone"),
     "locale": ("locale", "Locale"),
     "ssh_key": ("ssh_key", "SshKey"),
+    "sysctl": ("sysctl", "Sysctl"),
+    "swap": ("swap", "Swap"),
+    "hostname": ("hostname", "Hostname"),
 }
 
 

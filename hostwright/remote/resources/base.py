@@ -190,6 +190,14 @@ class Resource:
     def pretend(self, system: System) -> None:
         """In a check, when it differs: make `system` look for what follows as if it had been applied."""
 
+    def proven(self, system: System) -> bool:
+        """A guarded one, after a new login has worked: take away what was kept for the old. True: look once more.
+
+        Raises:
+            CommandFailed, OSError
+        """
+        return False
+
     def content_diff(self, system: System) -> list[str]:
         """Unified diff lines for --diff; empty for most kinds."""
         return []
