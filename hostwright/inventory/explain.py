@@ -54,7 +54,7 @@ def _words(error: ErrorDetails, path: Path, parsed: Parsed, model: type[BaseMode
         return f"is missing. {about}" if about else "is missing"
     if kind == "extra_forbidden":
         owner = _model_at(model, path[:-1])
-        return "unknown key." + _instead(str(path[-1]), list(owner.model_fields) if owner else [])
+        return "unknown key." + _instead(str(path[-1]), _keys(owner) if owner else [])
     if kind == "value_error":
         return str(error["ctx"]["error"])
     if kind == "string_type":
@@ -69,6 +69,11 @@ def _words(error: ErrorDetails, path: Path, parsed: Parsed, model: type[BaseMode
     if kind in ("model_type", "dict_type", "mapping_type"):
         return f"expected a mapping (key: value), {_got(value, path)}"
     return error["msg"]
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """As they are written: `from` has another name in Python."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _instead(word: str, keys: list[str]) -> str:
@@ -97,6 +102,8 @@ def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
     """The model that checks what stands at `path`."""
     kind: Any = model
     for part in path:
+        if isinstance(part, int):
+            continue  # a list is as good as what is in it: _innermost
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             member = kind.model_fields.get(str(part))
             kind = member.annotation if member else None

@@ -21,9 +21,12 @@ from hostwright.inventory.fields import (
     no_repeats,
     seconds,
 )
-from hostwright.inventory.frozen import Settings
+from hostwright.inventory.firewall import Firewall, FirewallSettings
+from hostwright.inventory.frozen import FrozenDict, Settings
 from hostwright.inventory.hardening import Hardening, HardeningSettings, Hostname
+from hostwright.inventory.ssh import Ssh, SshSettings
 from hostwright.inventory.tls import Tls
+from hostwright.inventory.users import Users
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)]
 Packages = Annotated[tuple[PackageName, ...], BeforeValidator(as_tuple), AfterValidator(no_repeats)]
@@ -48,6 +51,10 @@ class GroupSettings(Settings):
     """What `defaults`, a group or a host may say about servers; the more particular one wins, key by key."""
 
     port: Port = Field(default=22, description="TCP port of the SSH server.")
+    bootstrap_port: Port | None = Field(
+        default=None,
+        description="Port used only while `port` does not answer; provision then moves the SSH server to `port`.",
+    )
     user: UserName = Field(
         default="ubuntu", description="Login that every run uses; root, or a user with sudo."
     )
@@ -84,9 +91,20 @@ class GroupSettings(Settings):
         default=HardeningSettings(),
         description="What makes the server hard to break into: all of it unless switched off here, or `off`.",
     )
+    firewall: Firewall = Field(
+        default=FirewallSettings(),
+        description="What may come in besides HTTP and HTTPS, and who may log in over SSH.",
+    )
     hostname: Hostname | None = Field(
         default=None,
         description="What the server calls itself, e.g. web1.example.com. Omit to leave it alone.",
+    )
+    ssh: Ssh = Field(
+        default=SshSettings(),
+        description="What logins over SSH may do; `hardening: {ssh: false}` leaves it alone.",
+    )
+    users: Users = Field(
+        default_factory=FrozenDict, description="People who may log in besides `user`, by login name."
     )
     timezone: TimeZone | None = Field(
         default=None, description="Time zone of the server, e.g. Etc/UTC. Omit to leave it alone."

@@ -18,7 +18,7 @@ from .resources.set_aside import SetAside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Iterator, Optional
+    from typing import Iterable, Iterator, Optional, Sequence
 
     from .run import Run
     from .system import System
@@ -60,26 +60,34 @@ class Site:
         return "%s, %s" % (" ".join(names) or "no name", where)
 
 
-def meet(catalog: Catalog, system: System, run: Run, *, adopt: bool, check: bool) -> Catalog:
+def meet(
+    catalog: Catalog, system: System, run: Run, *, adopt: bool, check: bool, more: Sequence[Cut] = ()
+) -> Catalog:
     """Tell what a run would cut; the catalog that goes on, with --adopt it switches off what clashes.
+
+    Args:
+        catalog, system, run: as everywhere.
+        adopt: the user agrees.
+        check: nothing is refused, only told.
+        more: what would be cut besides.
 
     Raises:
         Conflict: something would be cut, and the user has not agreed or it has to be done by hand.
     """
     sites = _foreign(catalog, system)
-    cuts = [*_held_ports(catalog, system), *_changed_conf(catalog, system), *_clashes(catalog, system, sites)]
-    refused = [cut for cut in cuts if not (adopt and cut.adoptable)]
-    for cut in cuts if check else refused:
-        run.emit(events.Noticed(cut.message, cut.hint))
-    if refused:
-        count = "one thing" if len(refused) == 1 else "%d things" % len(refused)
-        if not check:
-            raise Conflict(
-                "Hostwright did not set up this server, and %s of it would be cut; nothing was changed"
-                % count,
-                _what_next(refused),
-            )
-        run.emit(events.Noticed("a run would refuse to cut this", _what_next(refused)))
+    cuts = [
+        *_held_ports(catalog, system),
+        *_changed_conf(catalog, system),
+        *_clashes(catalog, system, sites),
+        *more,
+    ]
+    refuse(
+        cuts,
+        "Hostwright did not set up this server, and %s of it would be cut",
+        run,
+        adopt=adopt,
+        check=check,
+    )
     asides = [cut.aside for cut in cuts if cut.aside]
     stay = ["%s (%s)" % (site.path, site) for site in sites if site.path not in asides]
     if stay:
@@ -88,6 +96,23 @@ def meet(catalog: Catalog, system: System, run: Run, *, adopt: bool, check: bool
         )
         run.emit(events.Noticed("%s: %s" % (words.replace("%d", str(len(stay))), "; ".join(stay))))
     return _without(catalog, asides) if adopt else catalog
+
+
+def refuse(cuts: Sequence[Cut], words: str, run: Run, *, adopt: bool, check: bool) -> None:
+    """Tell what would be cut; `words` has a place for how many things that is.
+
+    Raises:
+        Conflict: the user has not agreed, or something has to be done by hand.
+    """
+    refused = [cut for cut in cuts if not (adopt and cut.adoptable)]
+    for cut in cuts if check else refused:
+        run.emit(events.Noticed(cut.message, cut.hint))
+    if not refused:
+        return
+    count = "one thing" if len(refused) == 1 else "%d things" % len(refused)
+    if not check:
+        raise Conflict(words % count + "; nothing was changed", _what_next(refused))
+    run.emit(events.Noticed("a run would refuse to cut this", _what_next(refused)))
 
 
 def _what_next(refused: list[Cut]) -> str:

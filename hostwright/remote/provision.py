@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # not ours yet: we meet this server for the first time, or a first run did not get so far
 CONF = "file:/etc/nginx/nginx.conf"
+# fail2ban is wanted
+JAIL = "file:/etc/fail2ban/jail.d/hostwright.local"
 
 
 def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFinished]:
@@ -54,6 +56,10 @@ def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFin
     converge = Converge(catalog, system, records, run, apply=False, show_diff=bool(request.get("diff")))
     finished = converge.converge()
     undecided = unfinished(system, request["paths"]["state"])
+    if not check:
+        _remember_us(catalog, system)
+    if not converge.nothing_to_do:
+        _keep_us(catalog, system, run, check=check)
     if check:
         if undecided:
             run.emit(
@@ -65,6 +71,21 @@ def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFin
     for event in heard:
         emit(event)
     return finished
+
+
+def _remember_us(catalog: Catalog, system: System) -> None:
+    """Whoever provisions is not banned from the server, not for wrong keys before the right one either."""
+    if not any(resource.id == JAIL for resource in catalog.resources):
+        return
+    from .known import remember
+    from .peer import peer
+
+    us = peer(system)
+    if us:
+        try:
+            remember(system, us.address)
+        except (OSError, ValueError):
+            pass  # a full disk must not keep a run from starting: it may be what makes room
 
 
 def job(request: Request, system: System, run: Run) -> events.RunFinished:
@@ -113,7 +134,7 @@ def _look_around(request: Request, catalog: Catalog, records: Records, system: S
                 "the app %s is on this server and no longer in the inventory; it was left alone" % app
             )
         )
-    cuts = _firewall(request, catalog, records, system, run)
+    cuts = _cut_by_firewall(catalog, records, system)
     adopt, check = bool(request.get("adopt")), not request["apply"]
     if CONF in records.owned or not any(resource.id == CONF for resource in catalog.resources):
         if cuts:
@@ -126,25 +147,32 @@ def _look_around(request: Request, catalog: Catalog, records: Records, system: S
     return meet(catalog, system, run, adopt=adopt, check=check, more=cuts)
 
 
-def _firewall(
-    request: Request, catalog: Catalog, records: Records, system: System, run: Run
-) -> Sequence[Cut]:
-    """What a firewall that is not there yet would cut.
-
-    Raises:
-        Conflict: it would cut us; in a check that is only told.
-    """
+def _cut_by_firewall(catalog: Catalog, records: Records, system: System) -> Sequence[Cut]:
+    """What a firewall that is not there yet would cut."""
     from .resources.firewall import Firewall
 
-    found = [resource for resource in catalog.resources if isinstance(resource, Firewall)]
-    if not found:
-        return ()
-    from .firewall.contact import cuts, keep_us
+    for resource in catalog.resources:
+        if isinstance(resource, Firewall) and resource.id not in records.owned:
+            from .firewall.contact import cuts
 
-    try:
-        keep_us(found[0], system)
-    except Conflict as error:
-        if request["apply"]:
-            raise
-        run.emit(events.Noticed("a run would refuse this: " + error.message, error.hint))
-    return () if found[0].id in records.owned else list(cuts(found[0], system))
+            return list(cuts(resource, system))
+    return ()
+
+
+def _keep_us(catalog: Catalog, system: System, run: Run, *, check: bool) -> None:
+    """Refuse a firewall that would keep us out; only here, in the session of our login, we know where we come from.
+
+    Raises:
+        Conflict: it would; in a check that is only told.
+    """
+    from .firewall.lockout import keep_us
+    from .resources.firewall import Firewall
+
+    for resource in catalog.resources:
+        if isinstance(resource, Firewall):
+            try:
+                keep_us(resource, system)
+            except Conflict as error:
+                if not check:
+                    raise
+                run.emit(events.Noticed("a run would refuse this: " + error.message, error.hint))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # what a run takes back when it leaves the catalog, in this order
-REMOVABLE = ("unit", "account", "file", "symlink")
+REMOVABLE = ("unit", "drop_in", "account", "firewall", "swap", "file", "symlink", "sysctl")
 
 
 class Conflict(Exception):
@@ -158,6 +158,8 @@ class Records:
         mine: dict[str, Any] = {"app": resource.app, "digest": fingerprint(resource)}
         if getattr(resource, "yields", False):
             mine["yields"] = True
+        if resource.notify:
+            mine["notify"] = list(resource.notify)
         recorded = plain(state)
         if entry["projects"].get(self.project) != mine or entry.get("state") != recorded:
             entry["projects"][self.project] = mine
@@ -168,6 +170,11 @@ class Records:
         """The state we left a resource in; empty when it was never ours."""
         state: dict[str, Any] = self.owned.get(id, {}).get("state", {})
         return state
+
+    def notified_by(self, id: str) -> list[str]:
+        """Names of the handlers that have to hear when our resource of this id goes."""
+        names: list[str] = self.owned.get(id, {}).get("projects", {}).get(self.project, {}).get("notify", [])
+        return names
 
     def forget(self, id: str) -> None:
         """A resource is gone, or no longer ours."""

@@ -11,6 +11,7 @@ import time
 
 from .names import Names
 from .outcome import TAIL, CommandFailed, Result, RunCancelled, Stat, kind_of
+from .packets import Packets
 from .storage import Storage
 
 TYPE_CHECKING = False
@@ -27,7 +28,7 @@ __all__ = ["PATH", "TAIL", "CommandFailed", "Result", "RunCancelled", "Stat", "S
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class System(Names, Storage):
+class System(Names, Packets, Storage):
     """The server itself."""
 
     def __init__(self) -> None:

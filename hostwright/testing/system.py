@@ -19,11 +19,12 @@ class FakeSystem(FakeFiles):
         groups: name -> (gid, members); root is always there.
         commands: "argv joined by spaces" -> output, or {"exit": code, "out": text, "err": text}, or a list of
             those for successive calls. An answer may also say what the command does to the server: "files",
-            "users", "groups", "units" (as here), "removed" (paths). A key that ends in " ..." is for every
+            "users", "groups", "units", "nft" (as here), "removed" (paths). A key that ends in " ..." is for every
             command that begins so. A command that is not listed fails the test.
         units: unit name -> properties, over those of a unit that is loaded, disabled and stopped; None or a
             missing name is a unit that is not there.
         locks: path -> (process id, command, seconds until it is free).
+        nft: table of the family inet -> chain -> [policy, number of rules]; None is a table that is not there.
         now: Unix seconds at the start; the clock only moves with `sleep`.
 
     `ran` lists the commands that were run, as tuples; `inputs` and `environments` what they got.
@@ -49,6 +50,7 @@ class FakeSystem(FakeFiles):
         commands: Mapping[str, Any] | None = None,
         units: Mapping[str, Mapping[str, str] | None] | None = None,
         locks: Mapping[str, Sequence[Any]] | None = None,
+        nft: Mapping[str, Mapping[str, Sequence[Any]] | None] | None = None,
         now: float = 1_800_000_000.0,
     ) -> None:
         super().__init__()
@@ -56,6 +58,7 @@ class FakeSystem(FakeFiles):
         self.groups: dict[str, tuple[int, tuple[str, ...]]] = {"root": (0, ())}
         self.units: dict[str, Mapping[str, str] | None] = {}
         self.locks = {path: tuple(holder) for path, holder in (locks or {}).items()}
+        self.tables: dict[str, dict[str, tuple[str | None, int]] | None] = {}
         self.slept = 0.0
         self._start = now
         self.commands = {k: list(v) if isinstance(v, list) else v for k, v in (commands or {}).items()}
@@ -63,7 +66,13 @@ class FakeSystem(FakeFiles):
         self.inputs: list[bytes | None] = []
         self.environments: list[dict[str, str]] = []
         self.happen(
-            {"files": files or {}, "users": users or {}, "groups": groups or {}, "units": units or {}},
+            {
+                "files": files or {},
+                "users": users or {},
+                "groups": groups or {},
+                "units": units or {},
+                "nft": nft or {},
+            },
         )
 
     def happen(self, effects: Mapping[str, Any]) -> None:
@@ -77,6 +86,10 @@ class FakeSystem(FakeFiles):
             self.users[name] = tuple(user)
         for name, (gid, members) in effects.get("groups", {}).items():
             self.groups[name] = (gid, tuple(members))
+        for name, chains in effects.get("nft", {}).items():
+            self.tables[name] = (
+                None if chains is None else {key: (found[0], found[1]) for key, found in chains.items()}
+            )
         for name, unit in effects.get("units", {}).items():
             self.units[name] = (
                 None if unit is None else {**self.UNIT, "Id": name, **(self.units.get(name) or {}), **unit}
@@ -158,6 +171,10 @@ class FakeSystem(FakeFiles):
         """The given properties."""
         found = self.units.get(name)
         return found or {**self.UNIT, "Id": name, "LoadState": "not-found", "UnitFileState": ""}
+
+    def nft_chains(self, table: str) -> dict[str, tuple[str | None, int]] | None:
+        """The given chains."""
+        return self.tables.get(table)
 
     def now(self) -> float:
         """The start and what was slept."""

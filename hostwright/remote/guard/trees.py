@@ -22,8 +22,10 @@ TREES = (
     "/etc/systemd/system/ssh@.service.d",
     "/etc/hostwright/firewall*",
     "/etc/systemd/system/hostwright-firewall*",
+    "/etc/systemd/system/nftables.service.d",
     "/etc/nftables.conf",
     "/etc/ufw",
+    "/etc/default/ufw",
     "/etc/fail2ban",
 )
 # below the home of everybody who may log in

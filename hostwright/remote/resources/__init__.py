@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping
 
+    from ..system import System
     from .base import Resource
 
 # kind -> (module, class)
@@ -21,6 +22,8 @@ KINDS = {
     "file": ("file", "File"),
     "firewall": ("firewall", "Firewall"),
     "directory": ("directory", "Directory"),
+    "drop_in": ("drop_in", "DropIn"),
+    "log_file": ("log_file", "LogFile"),
     "self_signed": ("self_signed", "SelfSigned"),
     "set_aside": ("set_aside", "SetAside"),
     "symlink": ("symlink", "Symlink"),
@@ -60,3 +63,16 @@ def from_wire(fields: Mapping[str, Any]) -> Resource:
     except TypeError as error:
         raise ValueError("%s: %s" % (kind, error)) from error
     return resource
+
+
+def withdraw(kind: str, system: System, name: str) -> str:
+    """Take back a resource that is no longer wanted; returns what stays, empty for nothing.
+
+    Raises:
+        CommandFailed, OSError
+    """
+    from importlib import import_module
+
+    module, cls = KINDS[kind]
+    left: str = getattr(import_module("." + module, __name__), cls).withdraw(system, name)
+    return left
