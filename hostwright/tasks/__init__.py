@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
+from hostwright.tasks.audit import audit
 from hostwright.tasks.certificates import renew
 from hostwright.tasks.certificates import status as certificate_status
 from hostwright.tasks.deploy import deploy, prune, restart, rollback
@@ -18,7 +19,7 @@ from hostwright.tasks.template import list_ as list_templates
 __all__ = ["ns"]
 
 ns = Collection(
-    provision, deploy, rollback, restart, releases, status, logs, run, verify, prune, cancel, init
+    provision, deploy, rollback, restart, releases, status, logs, run, verify, audit, prune, cancel, init
 )
 ns.add_collection(Collection("inventory", schema))
 ns.add_collection(Collection("cert", renew, status=certificate_status))

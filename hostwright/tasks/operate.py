@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hostwright.run.query import Answers
 
 # actions whose errors have a place in a table
-TABLES = ("releases", "status", "certificates")
+TABLES = ("releases", "status", "certificates", "audit")
 COMMON = ("host", "app", "inventory", "identity", "json", "debug")
 
 
