@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hostwright.inventory import Host
+from hostwright.recipes.hardening import CLOCKS, TIMESYNCD
+from hostwright.recipes.hardening import packages as hardening_packages
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.directory import Directory
 from hostwright.remote.resources.locale import Locale
@@ -29,8 +31,11 @@ def base(host: Host) -> list[Resource]:
     resources: list[Resource] = []
     if host.update_packages:
         resources.append(Upgrade(name="packages"))
-    wanted = sorted({*PACKAGES, *host.packages, *(["sudo"] if host.bootstrap_user else [])})
-    resources.append(Packages(name="base", packages=wanted))
+    # one transaction for everything: each costs seconds
+    wanted = sorted(
+        {*PACKAGES, *host.packages, *hardening_packages(host), *(["sudo"] if host.bootstrap_user else [])}
+    )
+    resources.append(Packages(name="base", packages=wanted, unless={TIMESYNCD: CLOCKS}))
     if host.timezone:
         resources.append(Timezone(name=host.timezone))
     if host.locale:

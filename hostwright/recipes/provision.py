@@ -10,6 +10,7 @@ from hostwright.inventory.tls_material import Material
 from hostwright.recipes.admin import admin
 from hostwright.recipes.app import app_resources
 from hostwright.recipes.base import base
+from hostwright.recipes.hardening import HANDLERS, hardening
 from hostwright.recipes.nginx import RELOAD, front, secure
 from hostwright.recipes.render import Render
 from hostwright.recipes.tls import certificates, sites
@@ -55,4 +56,5 @@ def catalog(
     resources += front(behind, render)
     resources += certificates(inventory, host, materials or {})
     resources += secure(behind, render)
-    return Catalog(resources, [RELOAD])
+    resources += hardening(inventory, host, render)
+    return Catalog(resources, [RELOAD, *HANDLERS])

@@ -49,6 +49,10 @@ class Storage:
         finally:
             os.close(handle)
 
+    def writable(self, path: str) -> bool:
+        """May we write there? Also root may not, where the file system is read-only: a container's /proc/sys."""
+        return os.access(path, os.W_OK)
+
     def walk(self, path: str) -> dict[str, str]:
         """Everything below a directory, symlinks not followed: path from there -> what lstat(2) says of it.
 

@@ -128,6 +128,11 @@ class FakeFiles(System):
         if self.read(path) is not None:
             self.put(path, content.decode())
 
+    def writable(self, path: str) -> bool:
+        """What is there, unless the node says `readonly`."""
+        node = self.nodes.get(self._real(path))
+        return node is not None and not node.get("readonly")
+
     def walk(self, path: str) -> dict[str, str]:
         """What is below a directory."""
         base = self._real(path).rstrip("/") + "/"

@@ -7,12 +7,13 @@ from .base import Failed, Resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Mapping, Optional, Sequence
 
     from ..system import System
     from .base import Change, Context, State
 
 STAMP = "/var/lib/hostwright/upgraded"
+INFO = "/var/lib/dpkg/info"
 # Debian policy 5.6.7, and an architecture
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.:")
 
@@ -23,6 +24,7 @@ class Packages(Resource):
     Args:
         packages: their names, or `name:architecture`; versions are apt's choice.
         lock_timeout: seconds to wait until other users of apt are done; they are never ended.
+        unless: package -> others; where one of those is installed, that package is not wanted.
 
     Raises:
         ValueError: not a package name. apt would read `nginx-` as "remove nginx".
@@ -36,6 +38,7 @@ class Packages(Resource):
         name: str,
         packages: Sequence[str],
         lock_timeout: float = 600.0,
+        unless: Optional[Mapping[str, Sequence[str]]] = None,
         app: str = "",
         notify: Sequence[str] = (),
     ) -> None:
@@ -50,9 +53,14 @@ class Packages(Resource):
                 raise ValueError("%r is not the name of a package" % package)
         self.packages = tuple(packages)
         self.lock_timeout = lock_timeout
+        self.unless = {package: tuple(others) for package, others in (unless or {}).items()}
 
     def desired(self, system: System) -> State:
-        return dict.fromkeys(self.packages, "installed")
+        return {name: "installed" for name in self.packages if not self._instead(system, name)}
+
+    def _instead(self, system: System, package: str) -> bool:
+        """Is one of the others there? dpkg keeps this file as long as a package is installed, not only configured."""
+        return any(system.exists("%s/%s.md5sums" % (INFO, other)) for other in self.unless.get(package, ()))
 
     def read(self, system: System) -> State:
         return dpkg.states(system, self.packages)
@@ -63,7 +71,8 @@ class Packages(Resource):
         Apt(system, context.say, context.notice, self.lock_timeout).install(
             *(change.attribute for change in changes)
         )
-        left = [name for name, state in self.read(system).items() if state != "installed"]
+        now = self.read(system)
+        left = [name for name in self.desired(system) if now[name] != "installed"]
         if left:
             raise Failed(
                 "apt-get ended well, but %s is not installed" % ", ".join(left),

@@ -29,6 +29,7 @@ class Unit(Resource):
         running: runs now; None: as it is. A change of its configuration is a handler's business.
         provided_by: what brings the unit file ("the package nginx"): while that is not there, a check
             says "unknown until ... is installed" instead of guessing.
+        when: conditions (features.py); where they do not hold, it stays as it is.
 
     Raises:
         ValueError: not the full name of a unit that can run.
@@ -44,6 +45,7 @@ class Unit(Resource):
         enabled: Optional[bool] = None,
         running: Optional[bool] = None,
         provided_by: str = "",
+        when: str = "",
         app: str = "",
         notify: Sequence[str] = (),
     ) -> None:
@@ -56,8 +58,11 @@ class Unit(Resource):
         self.enabled = enabled
         self.running = running
         self.provided_by = provided_by
+        self.when = when
 
     def desired(self, system: System) -> State:
+        if self.when and not system.has(self.when):
+            return {}
         state: dict[str, Value] = {"definition": "current"}
         if self.enabled is not None:
             state["enabled"] = self.enabled
@@ -66,6 +71,8 @@ class Unit(Resource):
         return state
 
     def read(self, system: System) -> State:
+        if self.when and not system.has(self.when):
+            return {}
         found = system.unit(self.name)
         if found["LoadState"] == "not-found":
             if self.provided_by:
