@@ -14,6 +14,7 @@ from hostwright.remote.resources.absent import Absent
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.directory import Directory
 from hostwright.remote.resources.file import File
+from hostwright.remote.resources.log_file import LogFile
 from hostwright.remote.resources.set_aside import SetAside
 from hostwright.remote.resources.unit import Unit
 
@@ -24,7 +25,7 @@ RELOAD = Handler(name="reload nginx", argv=("systemctl", "reload-or-restart", "n
 SITES = "/etc/nginx/sites-enabled"
 # the servers for names that no site has; there can be one, so a second project that wants another is a conflict
 DEFAULT_SITE, DEFAULT_TLS_SITE = f"{SITES}/hostwright-default.conf", f"{SITES}/hostwright-default.tls.conf"
-PAGES = "/var/www/hostwright"
+PAGES, LOGS = "/var/www/hostwright", "/var/log/nginx"
 # what a CA asks for lies below; an app whose file is in there shows its maintenance page
 CHALLENGES, MAINTENANCE = f"{PAGES}/acme", "/etc/hostwright/maintenance"
 
@@ -94,6 +95,8 @@ def _http(site: Site, render: Render) -> list[Resource]:
         )
         for page in ("error", "maintenance")
     ]
+    # as the package makes its own, and logrotate goes on: `nginx -t` would make them readable for everybody
+    resources += [LogFile(name=f"{LOGS}/{app.name}.{log}.log", app=app.name) for log in ("access", "error")]
     folder = f"{FOLDER}/{app.name}"
     parts = {f"{folder}/{name}": render(f"nginx/{name}.j2", **names) for name in ("http.conf", "app.conf")}
     # what was there while there were other servers, or a certificate

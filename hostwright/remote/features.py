@@ -4,6 +4,7 @@ ipv6                                the kernel speaks it
 nginx>=1.25.1  nginx<1.19.4         version of the installed nginx
 openssl>=3.5   openssl<3.5          version of the OpenSSL that nginx uses
 path:/abs/path                      exists
+nginx-names:/abs/path               a file of nginx's configuration names something there, as a file or as a socket
 certificate:/abs/fullchain.pem      can be read as a certificate, and privkey.pem lies beside it
 covers:/abs/fullchain.pem:NAME      ... and this domain, `*.domain` or IP address is in it
 !COND                               not
@@ -38,6 +39,9 @@ LIBSSLS = ("libssl3t64", "libssl3", "libssl1.1")
 COMPARISON = re.compile(r"(nginx|openssl)(>=|<)([0-9]+(?:\.[0-9]+)*)\Z")
 NO_NGINX = "the package nginx is installed"
 LINKS = 8
+# what Debian's nginx reads, and other projects' nginx.conf include
+CONF, CONF_FOLDER = "/etc/nginx/nginx.conf", "/etc/nginx/"
+CONF_FOLDERS = ("conf.d", "sites-enabled", "modules-enabled", "snippets", "streams-enabled")
 
 
 class Features:
@@ -84,6 +88,8 @@ class Features:
         if rest.startswith("/"):
             if kind == "path":
                 return self._system.exists(rest)
+            if kind == "nginx-names":
+                return self._named(rest)
             if kind == "certificate":
                 return self._certificate(rest)
             if kind == "covers" and ":" in rest:
@@ -93,6 +99,24 @@ class Features:
             raise ValueError("unknown condition %r" % condition)
         found, wanted = self._version(compared[1]), version(compared[3])
         return found >= wanted if compared[2] == ">=" else found < wanted
+
+    def _named(self, path: str) -> bool:
+        """Reads files only; what a variable becomes is not seen."""
+        wanted = re.compile(rb"(?m)^[^#\n]*?(?:[\s\"':=]|^)" + re.escape(path.encode()) + rb"(?=[/\s;\"'])")
+        places = [CONF, *(CONF_FOLDER + name for name in CONF_FOLDERS)]
+        for place in places:
+            names = (
+                [place]
+                if place == CONF
+                else ["%s/%s" % (place, name) for name in self._system.listdir(place)]
+            )
+            for name in names:
+                try:
+                    if wanted.search(self._system.read(name) or b""):
+                        return True
+                except OSError:  # a directory, or a link that leads nowhere
+                    continue
+        return False
 
     # -- versions ----------------------------------------------------------------------------------------
 

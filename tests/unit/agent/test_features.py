@@ -265,3 +265,28 @@ def test_what_does_not_count_is_not_asked() -> None:
         return False
 
     assert fit("#?{ no\nx #?nginx>=2\n#?{ nginx<2\n#?}\n#?}\ny\n", has) == "y\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("root /home/ann/site;", True),
+        ("proxy_pass http://unix:/home/ann/app.sock;", True),
+        ('alias "/home";', True),
+        ("# root /home/ann;", False),
+        ("root /srv/home/ann;", False),
+        ("root /homepage;", False),
+        ("access_log off; root\t/home/ann/;", True),
+    ],
+)
+@pytest.mark.parametrize("where", ["nginx.conf", "sites-enabled/blog", "conf.d/x.conf", "snippets/a"])
+def test_what_nginx_names(line: str, named: bool, where: str) -> None:
+    system = FakeSystem(
+        {f"/etc/nginx/{where}": f"user www-data;\nserver {{\n  {line}\n}}\n", "/etc/nginx/conf.d/d": None}
+    )
+    assert Features(system).hold("nginx-names:/home") is named
+    assert Features(system).hold("!nginx-names:/home|nginx-names:/root") is not named
+
+
+def test_without_nginx_it_names_nothing() -> None:
+    assert not Features(FakeSystem()).hold("nginx-names:/home")
