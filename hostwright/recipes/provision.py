@@ -12,6 +12,7 @@ from hostwright.recipes.app import app_resources
 from hostwright.recipes.base import base
 from hostwright.recipes.hardening import HANDLERS, hardening
 from hostwright.recipes.nginx import RELOAD, front, secure
+from hostwright.recipes.nginx_unit import nginx_unit
 from hostwright.recipes.render import Render
 from hostwright.recipes.tls import certificates, sites
 from hostwright.recipes.uv import uv
@@ -56,5 +57,6 @@ def catalog(
     resources += front(behind, render)
     resources += certificates(inventory, host, materials or {})
     resources += secure(behind, render)
+    resources += nginx_unit(host)
     resources += hardening(inventory, host, render)
     return Catalog(resources, [RELOAD, *HANDLERS])
