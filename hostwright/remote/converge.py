@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from . import events
+from .dropped import Dropped
 from .guard.loop import Guarded
 from .resources.base import Context, Failed, Unknown, diff
 from .run import explain
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 STOPPED = "stopped by the user"
 # a unit whose reload goes on after systemctl has come back
 NGINX = "nginx.service"
-# what becomes of a user that we made
-RETIRED = "it is locked and its keys are removed; its home stays"
 
 
 class Converge:
@@ -73,6 +72,7 @@ class Converge:
         units = [resource.name for resource in self.catalog.resources if resource.kind == "unit"]
         if units:
             self.system.prefetch_units(units)
+        dropped = Dropped(self)
         for resource in self.catalog.resources:
             if not self._stopped_by and self.run.cancelled():
                 self._stopped_by = STOPPED
@@ -81,7 +81,7 @@ class Converge:
             else:
                 self._one(resource)
         if not self._stopped_by:
-            self._remove_dropped()
+            dropped.remove()
         self.guarded.conclude(stopped=bool(self._stopped_by))
         if not self._stopped_by:
             self.handlers()
@@ -102,7 +102,7 @@ class Converge:
         try:
             changes = diff(resource.desired(self.system), resource.read(self.system))
             if not changes:
-                self._count("unchanged")
+                self.count("unchanged")
                 self.records.claim(resource, resource.desired(self.system))
                 self.run.emit(events.ResourceUnchanged(resource.id, resource.title))
                 return
@@ -128,7 +128,7 @@ class Converge:
         except (Failed, CommandFailed, OSError) as error:
             self.failed(resource.id, resource.title, error, start, isolated=resource.isolated)
             return
-        self._count("changed")
+        self.count("changed")
         self.run.emit(
             events.ResourceChanged(
                 resource.id,
@@ -163,7 +163,7 @@ class Converge:
 
     def _skip(self, resource: Resource, why: str) -> None:
         self._stopped_by = why
-        self._count("skipped")
+        self.count("skipped")
         self.run.emit(events.ResourceSkipped(resource.id, resource.title, why))
 
     def notice(self, message: str) -> None:
@@ -175,12 +175,12 @@ class Converge:
             why = Failed("cannot go on until %s" % unknown.until)
             self.failed(resource.id, resource.title, why, start)
             return
-        self._count("unknown")
+        self.count("unknown")
         self.run.emit(events.ResourceUnknown(resource.id, resource.title, unknown.until))
 
     def failed(self, id: str, title: str, error: Exception, start: float, *, isolated: bool = False) -> None:
         """Tell why something failed; unless it is isolated, nothing more is tried."""
-        self._count("failed")
+        self.count("failed")
         if not isolated:
             self._stopped_by = "%s failed" % title
         fields: dict[str, Any] = {}
@@ -200,40 +200,6 @@ class Converge:
             message = explain(error)
         self.run.emit(events.ResourceFailed(id, title, message, time.monotonic() - start, **fields))
 
-    # -- what left the catalog -----------------------------------------------------------------------------
-
-    def _remove_dropped(self) -> None:
-        for kind, name in self.records.dropped(self.catalog):
-            start, id, title = time.monotonic(), "%s:%s" % (kind, name), "%s %s" % (kind, name)
-            if kind in ("file", "symlink") and self.system.stat(name) is None:
-                self.records.forget(id)
-                continue
-            if kind == "account":
-                self.notice("the user %s is no longer in the inventory: %s" % (name, RETIRED))
-            try:
-                self.guarded.before(id, name)
-                if self.apply:
-                    self._remove(kind, name)
-            except (Failed, CommandFailed, OSError) as error:
-                self.failed(id, title, error, start)
-                return
-            if self.apply:
-                self.records.forget(id)
-            self._count("changed")
-            change = {"attribute": "state", "before": "present", "after": None}
-            note = "no longer in the catalog"
-            self.run.emit(events.ResourceChanged(id, title, [change], time.monotonic() - start, note=note))
-
-    def _remove(self, kind: str, name: str) -> None:
-        if kind == "unit":
-            self.system.run(("systemctl", "disable", "--now", "--", name), timeout=120, check=False)
-        elif kind == "account":
-            from .accounts import retire
-
-            retire(self.system, name)
-        else:
-            self.system.unlink(name)
-
     # -- handlers ------------------------------------------------------------------------------------------
 
     def handlers(self, only: Optional[Collection[str]] = None) -> bool:
@@ -250,7 +216,7 @@ class Converge:
             start = time.monotonic()
             error = self._run_handler(handler)
             if error:
-                self._count("failed")
+                self.count("failed")
                 self.run.emit(
                     events.ResourceFailed(
                         "handler:" + handler.name,
@@ -315,5 +281,6 @@ class Converge:
             c["changed"] or c["unknown"] or c["failed"] or self.records.pending() or self.records.unsaved
         )
 
-    def _count(self, outcome: str) -> None:
+    def count(self, outcome: str) -> None:
+        """One more of an outcome."""
         self.counts[outcome] += 1
