@@ -38,18 +38,18 @@ ANYWAY = (
     "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
 )
 LAST = (
-    "meta nfproto @settling tcp flags & syn == 0 accept",
+    "tcp flags & syn == 0 tcp dport @settling accept",
     "meta pkttype { broadcast, multicast } drop",
     'limit rate 3/minute burst 10 packets log prefix "hostwright drop: " level info',
 )
 SETTLING = """\
 	# filled for an hour by the first load: connections from before are known by none of their packets yet
 	set settling {
-		type nf_proto
-		flags timeout
+		type inet_service
+		flags interval, timeout
 	}
 """
-SETTLE = ("nft", "add", "element", "inet", TABLE, "settling", "{ ipv4 timeout 1h, ipv6 timeout 1h }")
+SETTLE = ("nft", "add", "element", "inet", TABLE, "settling", "{ 1-65535 timeout 1h }")
 
 
 class Ruleset:
