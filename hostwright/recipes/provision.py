@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hostwright.errors import UsageError
 from hostwright.inventory import Host, Inventory
@@ -10,11 +10,14 @@ from hostwright.inventory.tls_material import Material
 from hostwright.recipes.admin import admin
 from hostwright.recipes.app import app_resources
 from hostwright.recipes.base import base
+from hostwright.recipes.firewall import firewall
 from hostwright.recipes.hardening import HANDLERS, hardening
 from hostwright.recipes.nginx import RELOAD, front, secure
 from hostwright.recipes.nginx_unit import nginx_unit
 from hostwright.recipes.render import Render
+from hostwright.recipes.sshd import host_keys, sshd
 from hostwright.recipes.tls import certificates, sites
+from hostwright.recipes.users import users
 from hostwright.recipes.uv import uv
 from hostwright.remote.catalog import Catalog
 from hostwright.remote.resources.base import Resource
@@ -26,6 +29,7 @@ def catalog(
     render: Render,
     public_key: str = "",
     materials: Mapping[str, Material] | None = None,
+    keys: Mapping[str, Sequence[str]] | None = None,
 ) -> Catalog:
     """Everything that provision owns on a host.
 
@@ -35,6 +39,7 @@ def catalog(
         render: fills in templates.
         public_key: of the login key; needed where the host has a `bootstrap_user`.
         materials: what lies on this machine and its apps' certificates need, by app.
+        keys: lines of authorized_keys, by user of the host's `users`.
 
     Raises:
         RenderError, UsageError
@@ -59,4 +64,9 @@ def catalog(
     resources += secure(behind, render)
     resources += nginx_unit(host)
     resources += hardening(inventory, host, render)
-    return Catalog(resources, [RELOAD, *HANDLERS])
+    resources += host_keys(host)
+    # who gets in: last, kept before it is changed, and put back unless a new login works
+    guarded = users(inventory, host, render, keys or {})
+    guarded += firewall(inventory, host)
+    guarded += sshd(inventory, host, render)
+    return Catalog([*resources, *guarded], [RELOAD, *HANDLERS], [found.id for found in guarded])

@@ -69,7 +69,9 @@ class Converge:
 
     def converge(self) -> events.RunFinished:
         """Go through the catalog in order; the first failure skips what comes after it."""
-        units = [resource.name for resource in self.catalog.resources if resource.kind == "unit"]
+        resources = self.catalog.resources
+        units = [resource.name for resource in resources if resource.kind == "unit"]
+        units += [name for resource in resources for name in resource.units]
         if units:
             self.system.prefetch_units(units)
         dropped = Dropped(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from hostwright.transport.bundle import agent
 Connect = Callable[[Host], Transport]
 RequestFor = Callable[[Host, Transport], dict[str, Any]]
 AnswerFor = Callable[[Host, events.Event], Iterable[bytes]]
+# what we know or can try for a host: its data, seconds we have; None: no answer
+Look = Callable[[Host, Mapping[str, Any], float], dict[str, Any] | None]
 # what a thread tells the main thread: an event, an error, or None when it is done
 Message = tuple[str, events.Event | HostwrightError | None]
 # seconds between signs of life; the agent leaves when it hears none for 60 s
@@ -35,10 +37,12 @@ class Worker:
 
     Attributes:
         names: what the host may ask us to look at.
+        looks: what else it may ask, by question.
     """
 
     host: Host
     names: Collection[str] = ()
+    looks: Mapping[str, Look] = field(default_factory=dict)
     channel: Channel | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     begun: bool = False
@@ -72,7 +76,11 @@ class Worker:
         """What can be seen from here; in a thread of its own, because looking takes seconds."""
         from hostwright.run import outside
 
-        data = outside.answer(event.question, event.data, event.timeout, self.names)
+        look = self.looks.get(event.question)
+        if look is not None:
+            data = look(self.host, event.data, event.timeout)
+        else:
+            data = outside.answer(event.question, event.data, event.timeout, self.names)
         if data is not None:
             self._say({"control": "answer", "id": event.id, "data": data})
 
@@ -111,6 +119,7 @@ class Fleet:
         hosts: in the order of the inventory.
         forward_agent: the agents may use this machine's ssh agent (for git over ssh).
         names_of: what of the world a host may ask us to look at: its names and addresses.
+        looks: what else a host may ask us, by question; they do not raise.
         lasting: what was begun goes on without us, so the first Ctrl-C asks it to stop and the second leaves it.
     """
 
@@ -123,6 +132,7 @@ class Fleet:
         forward_agent: bool = False,
         lasting: bool = True,
         names_of: Callable[[Host], Collection[str]] = lambda _: (),
+        looks: Mapping[str, Look] | None = None,
     ) -> None:
         self.hosts = tuple(hosts)
         self._connect = connect
@@ -130,6 +140,7 @@ class Fleet:
         self._forward_agent = forward_agent
         self._lasting = lasting
         self._names_of = names_of
+        self._looks = dict(looks or {})
         self._messages: queue.Queue[Message] = queue.Queue()
 
     def run(
@@ -152,7 +163,7 @@ class Fleet:
             Cancelled: Ctrl-C before anything was begun, or a second one.
         """
         report = report or Report([host.name for host in self.hosts])
-        workers = [Worker(host, self._names_of(host)) for host in self.hosts]
+        workers = [Worker(host, self._names_of(host), self._looks) for host in self.hosts]
         with Interrupts() as interrupts:
             for worker in workers:
                 threading.Thread(

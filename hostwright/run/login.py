@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hostwright.errors import AuthenticationFailed, SudoFailed
+from hostwright.errors import AuthenticationFailed, HostUnreachable, SudoFailed
 from hostwright.inventory import FromEnv, Host, Inventory, Secret
 from hostwright.transport.base import Transport
 from hostwright.transport.keys import Passphrases
@@ -48,9 +48,33 @@ class Logins:
     def connect(self, host: Host) -> Transport:
         """A connection as the host's user; as its bootstrap user where that one cannot log in.
 
+        Where nothing answers at its port, the bootstrap port is tried.
+
         Raises:
             TransportError
         """
+        try:
+            return self._as_somebody(host)
+        except HostUnreachable:
+            if not host.bootstrap_port or host.bootstrap_port == host.port:
+                raise
+            first = sys.exc_info()[1]
+        there = host.model_copy(update={"port": host.bootstrap_port})
+        there.__pydantic_fields_set__.add("port")
+        try:
+            transport = self._as_somebody(there)
+        except HostUnreachable as error:
+            assert isinstance(first, HostUnreachable)
+            raise HostUnreachable(
+                f"{first.message}; nor does port {host.bootstrap_port}, the bootstrap_port",
+                host=host.name,
+                evidence=(*first.evidence, *error.evidence),
+                hint=first.hint,
+            ) from error
+        self.say(host.name, f"port {host.port} does not answer yet: using {host.bootstrap_port} this once")
+        return transport
+
+    def _as_somebody(self, host: Host) -> Transport:
         try:
             return self._connect(host)
         except AuthenticationFailed:
@@ -72,6 +96,20 @@ class Logins:
             passphrase=self._passphrases,
             jump=self.inventory.jump_host(host),
         )
+
+    def learn(self, host: Host, keys: Sequence[str]) -> None:
+        """Take the host keys of a server that has proven by another one who it is; see hostkeys.learn.
+
+        Args:
+            keys: as in known_hosts, without the name: "ssh-ed25519 AAAA...".
+        """
+        from hostwright.transport.hostkeys import learn
+        from hostwright.transport.ssh_config import resolve
+
+        target = resolve(host, jump=self.inventory.jump_host(host))
+        if target.pin is None:
+            port = 22 if target.host_key_alias else target.port
+            learn(target.host_key_alias or target.address, port, keys, self.known_hosts)
 
     def _password(self, host: Host) -> Secret:
         """The sudo password: from the environment, or asked for, one host after another."""

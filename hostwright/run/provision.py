@@ -10,10 +10,12 @@ from hostwright.errors import HostwrightError, UnsupportedServer
 from hostwright.inventory import Host, Inventory
 from hostwright.inventory.tls_checks import certified_address, check_tls
 from hostwright.inventory.tls_material import materials
+from hostwright.inventory.user_keys import UserKeys
 from hostwright.report import Output, Report
 from hostwright.run import wheels
 from hostwright.run.fleet import Fleet
 from hostwright.run.login import Logins
+from hostwright.run.proof import new_login
 from hostwright.run.request import request
 from hostwright.transport.base import Transport
 
@@ -36,10 +38,14 @@ def provision(
 
     Raises:
         InventoryError: a certificate that no CA could issue, or files that do not fit; nothing was contacted.
+        HostwrightError: the keys of somebody who may log in cannot be had; nothing was contacted.
     """
     check_tls(inventory, hosts, logins.environ)
+    found = UserKeys(logins.environ)
+    keys = {host.name: found.of(host) for host in hosts}
     names_of = partial(public_names, inventory)
-    fleet = Fleet(hosts, logins.connect, output, names_of=names_of)
+    looks = {"login": partial(new_login, logins)}
+    fleet = Fleet(hosts, logins.connect, output, names_of=names_of, looks=looks)
     tell_outdated(inventory, output)
 
     def request_for(host: Host, transport: Transport) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def provision(
 
         public_key = transport.public_key if host.bootstrap_user else ""
         material = materials(inventory, host, logins.environ)
-        wanted = catalog(inventory, host, renderer(inventory.base), public_key, material)
+        wanted = catalog(inventory, host, renderer(inventory.base), public_key, material, keys[host.name])
         return request(
             "provision",
             inventory.project,
@@ -59,6 +65,7 @@ def provision(
             adopt=adopt,
             total=len(wanted.resources),
             catalog=wanted.to_wire(),
+            login={"user": host.user, "port": host.port},
             secrets=sorted({secret for found in material.values() for secret in found.secrets}),
         )
 
@@ -82,7 +89,7 @@ def provision(
         }
         pushed = wheels.push(inventory.project, without, kinds, logins, output)
         if pushed.exit_code == 0:
-            again = Fleet(without, logins.connect, output, names_of=names_of).run(request_for)
+            again = Fleet(without, logins.connect, output, names_of=names_of, looks=looks).run(request_for)
             report.hosts.update(again.hosts)
     if apply and report.exit_code == 0:
         prove(hosts, logins, output, report)

@@ -16,7 +16,7 @@ import fnmatch
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -272,6 +272,34 @@ class HostKeys:
             file.write(("\n" if text and not text.endswith(b"\n") else "").encode() + line.encode())
         contact = "known machine at another port" if moved else "first contact"
         self._say(f"{contact}: host key {key.fingerprint} recorded in {_short(self._file)}")
+
+
+def learn(host: str, port: int, keys: Sequence[str], file: Path | None = None) -> None:
+    """Record a server's host keys of other types, told by itself over a connection that one on record has secured.
+
+    As `UpdateHostKeys` of ssh does: the key that we know it by may be one that it stops to show. Nothing is recorded
+    for a server that is not known, and no key is replaced.
+
+    Args:
+        host: the address that was asked for.
+        port: where sshd listens.
+        keys: "ssh-ed25519 AAAA...".
+        file: known_hosts instead of the user's own.
+    """
+    path = file or default_file()
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    known = [entry for entry in read(path) if not entry.marker]
+    lines = ""
+    for name in dict.fromkeys((known_as(host, port), host.lower())):
+        types = {entry.key.type for entry in known if entry.matches(name)}
+        for key in keys:
+            if types and key.split()[0] in set(TYPES) - types:
+                lines += f"{name} {key} {COMMENT} {today}\n"
+    if lines:
+        with path.open("r+b") as found:
+            fcntl.flock(found, fcntl.LOCK_EX)
+            text = found.read()
+            found.write(("\n" if text and not text.endswith(b"\n") else "").encode() + lines.encode())
 
 
 def _short(path: Path) -> str:

@@ -140,6 +140,8 @@ class Resource:
     settles: ClassVar[bool] = False
     # what comes after it does not depend on it: when it fails, the run goes on, and ends as failed
     isolated: ClassVar[bool] = False
+    # units that `read` asks about, so that they are asked about with all others
+    units: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, name: str, app: str = "", notify: Sequence[str] = ()) -> None:
         self.name = name
