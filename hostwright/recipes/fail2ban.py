@@ -14,7 +14,12 @@ from hostwright.remote.resources.unit import Unit
 PACKAGES = ("fail2ban", "nftables", "python3-systemd")
 JAILS = "/etc/fail2ban/jail.d"
 TEST = ("fail2ban-client", "--test")
-RELOAD = Handler(name="reload fail2ban", argv=("systemctl", "reload-or-restart", "fail2ban.service"))
+RELOAD = "reload fail2ban"
+# without our jail it may not be able to start: Debian 12 wants a log file that only rsyslog writes
+RELOAD_OR_STOP = (
+    "fail2ban-client --test && exec systemctl reload-or-restart fail2ban.service; "
+    "exec systemctl disable --now fail2ban.service"
+)
 # one file for each address: fail2ban's shell has `test` built in, so that no attempt starts another program
 IGNORE = f"test -e {KNOWN}/<ip>"
 
@@ -39,6 +44,13 @@ def fail2ban(inventory: Inventory, host: Host, render: Render) -> list[Resource]
     return [*jails, unit]
 
 
+def reload(host: Host) -> Handler:
+    """What makes fail2ban read its jails again; where it is switched off, without ours."""
+    if host.hardening.fail2ban:
+        return Handler(name=RELOAD, argv=("systemctl", "reload-or-restart", "fail2ban.service"))
+    return Handler(name=RELOAD, argv=("sh", "-c", RELOAD_OR_STOP))
+
+
 def _ports(host: Host) -> list[int]:
     """Of SSH, the one that is moved away from too."""
     return sorted({host.port, getattr(host, "bootstrap_port", None) or 22})
@@ -50,4 +62,4 @@ def _limited(app: App) -> bool:
 
 
 def _file(path: str, content: str, app: str = "") -> File:
-    return File(name=path, content=content, app=app, notify=(RELOAD.name,), validate=TEST, judges_all=True)
+    return File(name=path, content=content, app=app, notify=(RELOAD,), validate=TEST, judges_all=True)

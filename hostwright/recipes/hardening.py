@@ -20,7 +20,6 @@ from hostwright.remote.resources.unit import Unit
 SYSCTL = "/etc/sysctl.d/90-hostwright.conf"
 SWAP = "/var/lib/hostwright/swap"
 JOURNALD = Handler(name="restart systemd-journald", argv=("systemctl", "restart", "systemd-journald.service"))
-HANDLERS = (bans.RELOAD, JOURNALD)
 
 TIMESYNCD = "systemd-timesyncd"
 # what else keeps a clock right: each of them conflicts with systemd-timesyncd
@@ -39,6 +38,11 @@ def packages(host: Host) -> list[str]:
         *(("logrotate",) if on.journald else ()),
         *((TIMESYNCD,) if on.timesync else ()),
     ]
+
+
+def handlers(host: Host) -> list[Handler]:
+    """What reads these files again: also when they go, because they are switched off."""
+    return [bans.reload(host), JOURNALD]
 
 
 def hardening(inventory: Inventory, host: Host, render: Render) -> list[Resource]:

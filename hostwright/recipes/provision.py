@@ -11,7 +11,7 @@ from hostwright.recipes.admin import admin
 from hostwright.recipes.app import app_resources
 from hostwright.recipes.base import base
 from hostwright.recipes.firewall import firewall
-from hostwright.recipes.hardening import HANDLERS, hardening
+from hostwright.recipes.hardening import handlers, hardening
 from hostwright.recipes.nginx import RELOAD, front, secure
 from hostwright.recipes.nginx_unit import nginx_unit
 from hostwright.recipes.render import Render
@@ -69,4 +69,4 @@ def catalog(
     guarded = users(inventory, host, render, keys or {})
     guarded += firewall(inventory, host)
     guarded += sshd(inventory, host, render)
-    return Catalog([*resources, *guarded], [RELOAD, *HANDLERS], [found.id for found in guarded])
+    return Catalog([*resources, *guarded], [RELOAD, *handlers(host)], [found.id for found in guarded])

@@ -75,8 +75,8 @@ class Dropped:
         names = [name for name, state in left.items() if state == "installed"]
         if names:
             self._converge.notice(
-                "installed, though nothing asks for it any more: %s; remove it by hand: sudo apt-get purge %s"
-                % (", ".join(names), " ".join(names))
+                "no longer asked for, and left installed: %s (sudo apt-get purge NAME removes one)"
+                % ", ".join(names)
             )
 
     def _reload_due(self, id: str) -> None:

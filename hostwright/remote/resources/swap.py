@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence
 
     from ..system import System
-    from .base import Change, Context, State, Value
+    from .base import Change, Context, State
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 UNITS = {"K": K, "M": M, "G": G, "T": 1 << 40}
@@ -59,14 +59,14 @@ class Swap(Resource):
     def desired(self, system: System) -> State:
         size, why_not = self._plan(system)
         if not size:
-            state: dict[str, Value] = {"none": why_not} if why_not or said(system, self.kind) else {}
-            return state
+            told = why_not or said(system, self.kind)
+            return {"left alone": why_not or None} if told else {}
         return {"size": size, "in use": True, "unit": "at boot"}
 
     def read(self, system: System) -> State:
         found = system.stat(self.name)
         return {
-            "none": said(system, self.kind),
+            "left alone": said(system, self.kind) or None,
             "size": found.size if found else 0,
             "in use": self.name in swaps(system),
             "unit": self._unit(system),
