@@ -137,6 +137,7 @@ def _release_command(deploy: Transaction, release: str) -> None:
             raise StepError(message, error.tail, stays) from error
         if not result.ok:
             tail = tuple((result.out + result.err).splitlines()[-20:])
-            hint = ("%s %s" % (heard(deploy.layout.app, tail), stays)).strip()
+            told = heard(deploy.layout.app, tail, deploy.shelf.settings(release))
+            hint = ("%s %s" % (told, stays)).strip()
             raise StepError("%s ended with exit code %d" % (written, result.exit_code), tail, hint)
         step.detail = written

@@ -10,6 +10,7 @@ from .ask import Reply, ask
 from .guard import full
 from .instance import dead
 from .journal import journal
+from .shelf import Shelf
 from .symptoms import advice
 
 TYPE_CHECKING = False
@@ -156,7 +157,8 @@ class Gate:
         unit = self._layout.unit(self._release)
         tail = journal(self._system, unit, self._since)
         tries = " (%d %s)" % (self._tries, "try" if self._tries == 1 else "tries") if self._tries else ""
-        what = advice(self._layout.app, self._health, self._reply, tail)
+        settings = Shelf(self._system, self._layout).settings(self._release)
+        what = advice(self._layout.app, self._health, self._reply, tail, settings)
         what = full(self._system, self._layout.root, self._layout.state) or what
         hint = ("%s All that it wrote: inv logs --release %s" % (what, self._release)).strip()
         return StepError(why + tries, tail, hint, refused=True)

@@ -16,6 +16,7 @@ from .instance import dead
 from .journal import journal
 from .layout import RUNTIME_UNITS
 from .shelf import Shelf
+from .symptoms import heard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ class Watch:
 
     def __init__(self, system: System, layout: Layout, release: str, names: Sequence[str]) -> None:
         self._system = system
+        self._layout = layout
         self._release = release
         declared = Processes(system, layout).declared(release)
         self._windows = {
@@ -245,9 +247,8 @@ class Watch:
         how = ended({"ActiveState": "gone", "SubState": "", "Result": "", "ExecMainStatus": "0", **state})
         if state.get("Result") == "success" and state.get("ExecMainStatus") == "0":
             how = "its program ended (exit code 0)"
-        return StepError(
-            "the process %s did not stay up: %s" % (name, how),
-            journal(self._system, unit, self._since),
-            "All that it wrote: inv logs --process %s --release %s" % (name, self._release),
-            refused=True,
-        )
+        tail = journal(self._system, unit, self._since)
+        what = heard(self._layout.app, tail, Shelf(self._system, self._layout).settings(self._release))
+        hint = "%s All that it wrote: inv logs --process %s --release %s" % (what, name, self._release)
+        message = "the process %s did not stay up: %s" % (name, how)
+        return StepError(message, tail, hint.strip(), refused=True)

@@ -76,6 +76,11 @@ class Shelf:
         """The secrets of a release that are files."""
         return credentials.read(self._system, "%s/%s" % (self._layout.releases, release))
 
+    def settings(self, release: str) -> str:
+        """What its service has beside its template: the lines of its sandbox and its limits."""
+        path = "%s/%s/units/service.conf" % (self._layout.releases, release)
+        return (self._system.read(path) or b"").decode("utf-8", "replace")
+
     def alike(self, one: str, other: str) -> bool:
         """Do two releases have the same code, packages, configuration and environment?"""
         return self._made_of(one) == self._made_of(other)

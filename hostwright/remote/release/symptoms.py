@@ -23,26 +23,29 @@ WRITTEN = (
         "See `module:` in the inventory.",
     ),
     (r"ModuleNotFoundError", "Is it in the requirements, or below `directory:`?"),
-    (
-        # SQLite says it in words of its own
-        r"Read-only file system|PermissionError|unable to open database file|attempt to write a readonly database",
-        "The app may write below /var/lib/{app} (its HOME), in its `shared:` directories and in /tmp.",
-    ),
     (r"Address already in use", "The app is served through a socket; it must not listen itself."),
     (r"KeyError: '[A-Z][A-Z0-9_]+'", "Is that a variable? Then it belongs into `env:` or `env_file:`."),
 )
 
 
-def heard(app: str, written: Sequence[str]) -> str:
-    """What to do about what an app or a command of it wrote, or an empty string."""
+def heard(app: str, written: Sequence[str], settings: str = "") -> str:
+    """What to do about what an app or a command of it wrote, or an empty string.
+
+    Args:
+        settings: the lines of its sandbox.
+    """
+    from .forbidden import forbidden
+
     text = "\n".join(written)
     for pattern, what in WRITTEN:
         if re.search(pattern, text):
-            return what.format(app=app)
-    return ""
+            return what
+    return forbidden(app, text, settings)
 
 
-def advice(app: str, health: Mapping[str, Any], reply: Reply, written: Sequence[str]) -> str:
+def advice(
+    app: str, health: Mapping[str, Any], reply: Reply, written: Sequence[str], settings: str = ""
+) -> str:
     """What to do about it in one sentence or two, or an empty string.
 
     Args:
@@ -50,8 +53,9 @@ def advice(app: str, health: Mapping[str, Any], reply: Reply, written: Sequence[
         health: `path`, `expect`, `headers`.
         reply: the last one.
         written: the telling lines of the instance's log.
+        settings: the lines of its sandbox.
     """
-    told = heard(app, written)
+    told = heard(app, written, settings)
     if told:
         return told
     if reply.silent and not written:
