@@ -31,5 +31,4 @@ def firewall(inventory: Inventory, host: Host) -> list[Resource]:
 
 def leaves(host: Host) -> list[int]:
     """The port that sshd is moved away from in the same run, so that closing it is no surprise."""
-    before = getattr(host, "bootstrap_port", None) or 22
-    return [before] if before != host.port else []
+    return [host.bootstrap_port] if host.bootstrap_port and host.bootstrap_port != host.port else []
