@@ -18,7 +18,7 @@ from hostwright.sandbox import Sandbox, Server
 
 from .acme import Authority, Bed, knows
 from .load_tls import trusting
-from .project import Done, Project, sh
+from .project import Project, sh
 from .tiny import CODE
 
 NAME, WWW = "hello.sandbox.test", "www.hello.sandbox.test"
@@ -115,6 +115,11 @@ class Secure(Project):
         return self.data["apps"]["tiny"]  # type: ignore[no-any-return]
 
     @property
+    def canonical(self) -> str:
+        """The app's first name."""
+        return str(self.settings["domains"][0])
+
+    @property
     def tls_settings(self) -> dict[str, Any]:
         """The host's `tls:` in the inventory."""
         return self.data["defaults"]["tls"]  # type: ignore[no-any-return]
@@ -142,10 +147,8 @@ class Secure(Project):
         if self.data:
             self.write()
 
-    def inv(
-        self, *argv: str, code: int | None = 0, timeout: float = 300, prefix: tuple[str, ...] = ()
-    ) -> Done:
-        return super().inv(*argv, code=code, timeout=timeout, prefix=(*prefix, *self._prefix))
+    def argv(self, *argv: str) -> tuple[str, ...]:
+        return (*self._prefix, *super().argv(*argv))
 
     def up(self) -> None:
         """Provision and deploy."""

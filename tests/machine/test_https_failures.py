@@ -12,7 +12,7 @@ import pytest
 from hostwright.sandbox import Sandbox
 
 from .acme import WALL, Authority, Bed, knows
-from .project import Done
+from .project import Done, until
 from .secure import NAME, WWW, Secure, flat, names_in
 
 MEMORY = "/var/lib/hostwright/certificates/tiny.json"
@@ -230,6 +230,19 @@ def test_the_rest_of_a_failed_run_is_done(site: Secure, acme: Bed) -> None:
     finally:
         del site.data["apps"]["other"]
         site.write()
+
+
+def test_the_power_goes_while_the_first_is_asked_for(site: Secure, acme: Bed) -> None:
+    """certbot has half a lineage by then, and with half of one every later run of certbot would fail."""
+    ask(site, acme.ca)
+    asked = acme.ca.calls()
+    with acme.walled_off(site.server.address), site.started("provision"):
+        # directory, nonce, account or order, and then it waits for the answer
+        until(lambda: acme.ca.calls() >= asked + 5, 60, "the CA is asked")
+        site.sandbox.crash(site.server.name)
+    site.sandbox.start(site.server.name)
+    until(lambda: site.http().status == 200, 20, "HTTP after the boot")
+    site.only_http()
 
 
 def test_then_the_next_run_goes_on(site: Secure, acme: Bed) -> None:

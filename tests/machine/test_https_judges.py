@@ -23,11 +23,10 @@ from .acme import Bed
 from .conftest import SUITES
 from .load_tls import trusting
 from .project import ROOT, until
-from .secure import NAME, WWW, Secure
+from .secure import Secure
 
 # as much of nginx's part as an inventory can ask for
 NGINX = {
-    "canonical": NAME,
     "csp": True,
     "rate_limits": {"/": {"rate": "200r/s", "burst": 400}, "/login": "5r/m"},
     "connections": 100,
@@ -59,12 +58,11 @@ LOOKED_AT = {
 @pytest.fixture(scope="module")
 def sites(sandbox: Sandbox, acme: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Secure]]:
     """The sample app with many settings, on a server of each release."""
-    names = [f"judged-{os.getpid()}-{suite}" for suite in SUITES]
-    acme.install("testssl.sh", *browser.PACKAGES)
 
-    def make(name: str, suite: str) -> Secure:
-        server = sandbox.up(name, suite=suite, ephemeral=True, say=print)[0]
-        site = Secure(tmp_path_factory.mktemp("judged"), server, sandbox, acme)
+    def make(suite: str) -> Secure:
+        server = sandbox.up(f"judged-{os.getpid()}-{suite}", suite=suite, ephemeral=True, say=print)[0]
+        domains = [f"{suite}.sandbox.test", f"www.{suite}.sandbox.test"]
+        site = Secure(tmp_path_factory.mktemp("judged"), server, sandbox, acme, domains)
         shutil.copytree(
             ROOT / "app", site.folder / "app", ignore=shutil.ignore_patterns("__pycache__", "tests")
         )
@@ -73,19 +71,20 @@ def sites(sandbox: Sandbox, acme: Bed, tmp_path_factory: pytest.TempPathFactory)
             "requirements": "app/requirements.txt",
             "health": {"path": "/health", "timeout": 20, "window": 0.5},
             "env": {"HELLO_GREETING": "Hello"},
-            "domains": [NAME, WWW],
-            "nginx": NGINX,
+            "domains": domains,
+            "nginx": {"canonical": domains[0], **NGINX},
         }
         site.write()
         return site
 
-    made = [make(name, suite) for name, suite in zip(names, SUITES, strict=False)]
-    for site in made:
-        # one name, one DNS: each has the names while its certificate is asked for
-        site.point(NAME, WWW)
-        site.up()
+    made = [make(suite) for suite in SUITES]
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(site.up) for site in made]
+        jobs.append(pool.submit(acme.install, "testssl.sh", *browser.PACKAGES))
+        for job in jobs:
+            job.result()
     yield made
-    sandbox.down(*names)
+    sandbox.down(*(site.server.name for site in made))
 
 
 @pytest.fixture(params=range(2), ids=SUITES)
@@ -125,7 +124,8 @@ def findings(acme: Bed, site: Secure) -> list[dict[str, Any]]:
     words = " ".join(TESTSSL)
     script = (
         f"testssl --quiet --color 0 --warnings batch --jsonfile /tmp/{name}.json --add-ca /tmp/{name}.pem "
-        f"--ip {site.server.address} {words} https://{NAME}/ > /tmp/{name}.out 2>&1 || true; cat /tmp/{name}.json"
+        f"--ip {site.server.address} {words} https://{site.canonical}/ > /tmp/{name}.out 2>&1 || true\n"
+        f"cat /tmp/{name}.json"
     )
     return list(json.loads(acme.run(script, timeout=240)))
 
@@ -155,7 +155,7 @@ def test_http_2_and_what_openssl_can(sites: list[Secure]) -> None:
         context = trusting(site.ca.root())
         context.set_alpn_protocols(["h2", "http/1.1"])
         with socket.create_connection((site.server.address, 443), 10) as link:
-            with context.wrap_socket(link, server_hostname=NAME) as wrapped:
+            with context.wrap_socket(link, server_hostname=site.canonical) as wrapped:
                 assert wrapped.selected_alpn_protocol() == "h2", site.server.suite
                 assert wrapped.version() == "TLSv1.3"
 
@@ -170,7 +170,7 @@ def test_a_forged_address_is_ignored(site: Secure) -> None:
         "-H",
         "X-Request-ID: forged-1",
     )
-    answer = site.get(f"https://{NAME}/version", *forged)
+    answer = site.get(f"https://{site.canonical}/version", *forged)
     assert answer.status == 200, answer
     lines = site.sh("journalctl -o cat --no-pager -u 'tiny@*' | grep '\"/version\"' | tail -1")
     seen = json.loads(lines[lines.index("{") :])
@@ -181,7 +181,7 @@ def test_a_forged_address_is_ignored(site: Secure) -> None:
 
 def test_a_websocket_over_tls(site: Secure) -> None:
     with socket.create_connection((site.server.address, 443), 10) as link:
-        with connect(f"wss://{NAME}/ws", sock=link, ssl=trusting(site.ca.root())) as socket_:
+        with connect(f"wss://{site.canonical}/ws", sock=link, ssl=trusting(site.ca.root())) as socket_:
             socket_.send("hello")
             assert socket_.recv(timeout=10) == "hello"
 
@@ -189,17 +189,18 @@ def test_a_websocket_over_tls(site: Secure) -> None:
 def test_a_browser_uses_the_docs(sandbox: Sandbox, acme: Bed, site: Secure) -> None:
     """With the root trusted and the policy on: no warning, operations on the page, and one of them answers."""
     browser.prepare(sandbox, acme.server, acme.ca.root() + "\n")
-    names = {NAME: site.server.address, WWW: site.server.address}
+    name, www = site.settings["domains"]
+    names = dict.fromkeys((name, www), site.server.address)
     with browser.browser(sandbox, acme.server, names) as page:
-        page.open(f"https://{NAME}/")
+        page.open(f"https://{name}/")
         assert page.security["state"] == "secure", page.security
         assert page.evaluate("document.querySelector('h1').textContent") == "Hello"
         assert page.security["http"] == "h2", page.security
         if site.server.suite == "trixie":
             assert page.security["keyExchangeGroup"] == "X25519MLKEM768", page.security
-        page.open(f"https://{WWW}/docs")
+        page.open(f"https://{www}/docs")
         page.wait("document.querySelectorAll('.opblock').length > 3")
-        assert page.evaluate("location.href") == f"https://{NAME}/docs"
+        assert page.evaluate("location.href") == f"https://{name}/docs"
         page.evaluate("document.querySelector('.opblock-summary-path[data-path=\"/version\"]').click()")
         page.wait("!!document.querySelector('.try-out__btn')")
         page.evaluate("document.querySelector('.try-out__btn').click()")
@@ -211,11 +212,11 @@ def test_a_browser_uses_the_docs(sandbox: Sandbox, acme: Bed, site: Secure) -> N
         assert "200" in status
         assert page.console == []
         assert page.failed == []
-        assert [url for url in page.requests if not url.startswith((f"https://{NAME}/", "data:"))] == [
-            f"https://{WWW}/docs"
+        assert [url for url in page.requests if not url.startswith((f"https://{name}/", "data:"))] == [
+            f"https://{www}/docs"
         ]
         # the control: the policy is on
-        page.open(f"https://{NAME}/docs")
+        page.open(f"https://{name}/docs")
         page.evaluate(
             "document.head.append(Object.assign(document.createElement('script'), {src: 'https://x.example/y.js'}))"
         )
@@ -229,6 +230,6 @@ def test_a_browser_uses_the_docs(sandbox: Sandbox, acme: Bed, site: Secure) -> N
 def test_chromium_turns_a_stranger_away(sandbox: Sandbox, acme: Bed, site: Secure) -> None:
     """The control: with another root the same page is refused."""
     browser.prepare(sandbox, acme.server, acme.bundle.read_text())
-    with browser.browser(sandbox, acme.server, {NAME: site.server.address}) as page:
+    with browser.browser(sandbox, acme.server, {site.canonical: site.server.address}) as page:
         with pytest.raises(AssertionError, match="ERR_CERT_AUTHORITY_INVALID"):
-            page.open(f"https://{NAME}/")
+            page.open(f"https://{site.canonical}/")
