@@ -125,6 +125,7 @@ class Guard:
             return Failed("the timer that would put it back cannot be started", tail=error.tail)
         user, port = self.login.get("user", ""), self.login.get("port", 22)
         data = {"user": user, "port": port, "sudo": True, "host_keys": self._host_keys()}
+        self._run.reach("guard:prove")
         answer = self._run.ask("login", data, LOGIN)
         if answer is None:
             return Failed(
