@@ -24,6 +24,8 @@ import asyncpg
 
 from app.main import app
 
+NAME = os.environ["HTTPS"].split("/")[2]
+
 
 def tried(do):
     try:
@@ -63,7 +65,7 @@ def does():
         "sqlite": tried(written),
         "https": tried(https),
         "datagram": tried(datagram),
-        "names": tried(lambda: socket.getaddrinfo("localhost", 80)[0][4][0]),
+        "names": tried(lambda: socket.getaddrinfo(NAME, 80)[0][4][0] == os.environ["ADDRESS"]),
         "subprocess": tried(lambda: subprocess.run(["/bin/echo", "hi"], capture_output=True, text=True).stdout),
         "threads": tried(lambda: concurrent.futures.ThreadPoolExecutor(2).submit(lambda: 3).result()),
         "fork": tried(lambda: multiprocessing.get_context("spawn").Pool(1).map(len, ["four"])),
@@ -86,7 +88,7 @@ def must_not():
         "own env file": tried(lambda: open(code.parent.parent / "env").read()),
         "raw socket": tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)),
         "netlink": tried(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
-        "namespace": tried(lambda: os.unshare(os.CLONE_NEWUSER) if hasattr(os, "unshare") else called("unshare", 1 << 28)),
+        "namespace": tried(lambda: called("unshare", 1 << 28)),
         "setuid file": tried(setuid_file),
         "device": tried(lambda: open("/dev/net/tun", "rb", buffering=0)),
         "kernel": tried(lambda: open("/proc/sys/vm/swappiness", "w")),

@@ -25,7 +25,7 @@ from .tiny import Tiny
 
 ONLY_NGINX = {**OFF.model_dump(), "updates": False, "swap": False, "nginx": True}
 DROP_IN = "/etc/systemd/system/nginx.service.d/hostwright.conf"
-PASSWORD = "of-the-test"
+PASSWORD, NAME = "of-the-test", "hello.sandbox.test"
 DATABASE = f"""\
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
@@ -60,7 +60,7 @@ WORKS = {
     "sqlite": "wal",
     "https": "200",
     "datagram": "True",
-    "names": "127.0.0.1",
+    "names": "True",
     "subprocess": "hi\n",
     "threads": "3",
     "fork": "[4]",
@@ -103,11 +103,11 @@ class Probed(Project):
             "workers": 2,
             "drain": 0,
             "health": {"path": "/health", "timeout": 30, "window": 0.5},
-            "domains": ["hello.sandbox.test"],
+            "domains": [NAME],
             "env": {
                 "HELLO_GREETING": "Hello",
                 "POSTGRES": f"postgresql://probe:{PASSWORD}@127.0.0.1/probe",
-                "HTTPS": f"https://{address}/",
+                "HTTPS": f"https://{NAME}/version",
                 "ADDRESS": address,
             },
             "processes": {"worker": {"command": "python -m app.probes stay", "window": 0.5}},
@@ -130,7 +130,7 @@ class Probed(Project):
 
     def probe(self) -> dict[str, Any]:
         """What the web server finds, asked through nginx."""
-        url = "https://hello.sandbox.test/probe"
+        url = f"https://{NAME}/probe"
         argv = ("curl", "-sSk", "-m", "30", "--connect-to", f"::{self.server.address}:443", url)
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.stdout.startswith("{"), done.stdout + done.stderr
@@ -169,6 +169,7 @@ def test_an_app_in_its_sandbox(
 ) -> None:
     server = fresh_server("sandboxed", suite=suite)
     sh(sandbox, server, DATABASE, timeout=180)
+    sh(sandbox, server, f"echo {server.address} {NAME} >> /etc/hosts")
     shop = Probed(tmp_path, server, sandbox)
     shop.inv("provision")
     in_force(shop)
