@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SandboxError
@@ -62,44 +63,98 @@ def ensure_base(suite: str, say: Callable[[str], None], in_use: Callable[[], Ite
     Raises:
         SandboxError: it cannot be built; the last lines of mmdebstrap are the evidence.
     """
-    distribution, codename = machine_release()
-    chosen = apt.retarget(apt.read_machine(codename), suite)
-    surroundings = survey(os.environ, Path.home())
-    name = key(suite, apt.render(chosen), surroundings)
+    recipe = Recipe.here(suite)
+    text = f"building a base system, {recipe.distribution} {suite}: about half a minute, once"
+    return kept(suite, recipe.key(), recipe.build, lambda: say(text), in_use)
+
+
+def kept(
+    group: str,
+    name: str,
+    build: Callable[[Path], None],
+    announce: Callable[[], None],
+    in_use: Callable[[], Iterable[str]],
+) -> Path:
+    """The folder `name` of the cache, built when there is none; by one process, whoever else asks.
+
+    Args:
+        group: what names of such folders begin with; old ones of the group are removed after a build.
+        name: what it is kept under: it changes when anything that goes into it does.
+        build: makes the folder it is given, or leaves none.
+        announce: called before a build.
+        in_use: names of the folders of the cache that servers rest on.
+
+    Raises:
+        SandboxError: of `build`.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     CACHE.chmod(FOLDER_MODE)
-    with locked(CACHE / f"{suite}.lock"):
+    with locked(CACHE / f"{group}.lock"):
         ready = CACHE / name
         if not ready.exists():
-            for stale in CACHE.glob(f".building-{suite}-*"):
+            for stale in CACHE.glob(f".building-{group}-*"):
                 shutil.rmtree(stale)
             aside = CACHE / f".building-{name}"
-            say(f"building a base system, {distribution} {suite}: about half a minute, once")
-            _build(aside, suite, chosen, surroundings, distribution)
+            announce()
+            build(aside)
             run("sync", "--file-system", str(aside))  # what is trusted later must be on the disk first
             aside.rename(ready)
-            _prune(suite, {name, *in_use()})
+            _prune(group, {name, *in_use()})
         os.utime(ready)
         return ready
 
 
-def _prune(suite: str, keep: set[str]) -> None:
+def _prune(group: str, keep: set[str]) -> None:
     """Removes bases no server lies over and nobody asked for in a day: another checkout may be about to."""
-    for folder in CACHE.glob(f"{suite}-*"):
+    for folder in CACHE.glob(f"{group}-*"):
         if folder.name not in keep and folder.stat().st_mtime < time.time() - 86400:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(
-    tree: Path, suite: str, chosen: Sequence[apt.Source], surroundings: Surroundings, distribution: str
-) -> None:
+@dataclass(frozen=True)
+class Recipe:
+    """What a base system is made of.
+
+    Attributes:
+        suite: code name of the release.
+        distribution: `ID` of os-release(5).
+        sources: where its packages come from.
+        surroundings: how this machine reaches the world.
+        packages: what is installed.
+    """
+
+    suite: str
+    distribution: str
+    sources: tuple[apt.Source, ...]
+    surroundings: Surroundings
+    packages: tuple[str, ...] = PACKAGES
+
+    @classmethod
+    def here(cls, suite: str) -> Recipe:
+        """With this machine's sources and surroundings."""
+        distribution, codename = machine_release()
+        chosen = tuple(apt.retarget(apt.read_machine(codename), suite))
+        return cls(suite, distribution, chosen, survey(os.environ, Path.home()))
+
+    def key(self) -> str:
+        """What the base of a container is kept under."""
+        return key(self.suite, apt.render(self.sources), self.surroundings)
+
+    def build(self, tree: Path) -> None:
+        """Makes the file system at `tree`; leaves nothing when that fails."""
+        _build(tree, self)
+
+
+def _build(tree: Path, recipe: Recipe) -> None:
+    suite, chosen, surroundings = recipe.suite, recipe.sources, recipe.surroundings
+    distribution = recipe.distribution
     listing = tree.with_name(f".building-{suite}.sources")
     listing.write_text(apt.render(chosen))
     options = [f"--aptopt={line}" for line in surroundings.apt_lines()]
     try:
         run(
             *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"),
-            *(f"--include={','.join(PACKAGES)}", *options, suite, str(tree), str(listing)),
+            *(f"--include={','.join(recipe.packages)}", *options, suite, str(tree), str(listing)),
             timeout=BUILD_TIMEOUT,
         )
         _finish(tree, chosen, surroundings, distribution)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SandboxError
+from . import login
 from .cgroup import Cgroup
 from .command import run
 from .model import Server
@@ -21,7 +19,6 @@ from .network import remove_interface
 
 BOOT_TIMEOUT = 60.0
 STOP_TIMEOUT = 15.0
-CONSOLE_LINES = 15
 # Boots hang when the machine's inotify instances run out: about ten for each server, 128 by default.
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_WANTED = 1024
@@ -32,7 +29,6 @@ INSIDE = {
     "LANG": "C.UTF-8",
     "TERM": "dumb",
 }
-ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(\x07|\x1b\\)|[()][A-Z0-9])|\r")
 
 
 @dataclass(frozen=True)
@@ -107,37 +103,13 @@ class Container:
             if place.is_dir():
                 place.rmdir()
 
-    def console_tail(self) -> list[str]:
-        """The last lines of its console, without colours."""
-        try:
-            text = self.console.read_text(errors="replace")
-        except FileNotFoundError:
-            return []
-        lines = (line.rstrip() for line in ESCAPES.sub("", text).splitlines())
-        return [line for line in lines if line][-CONSOLE_LINES:]
-
-    def wait_for_login(self, server: Server, seconds: float = BOOT_TIMEOUT) -> None:
+    def wait_for_login(self, server: Server) -> None:
         """Waits until the first user can log in over ssh.
 
         Raises:
             SandboxError: not in time, or it stopped; the console's last lines are the evidence.
         """
-        deadline = time.monotonic() + seconds
-        problem = f"took longer than {seconds:g} s to boot"
-        reason = ""
-        while time.monotonic() < deadline:
-            if not self.cgroup.pids():
-                problem = "stopped while it booted"
-                break
-            if _has_banner(server.address):
-                reason = _login(server)
-                if not reason:
-                    return
-            else:
-                reason = f"nothing answers at {server.address} port 22"
-            time.sleep(0.05)
-        seen = [*self.console_tail(), *([reason] if reason else [])]
-        raise SandboxError(problem, host=self.hostname, evidence=seen)
+        login.wait(server, lambda: bool(self.cgroup.pids()), BOOT_TIMEOUT)
 
     def execute(
         self, argv: Sequence[str], timeout: float, stdin: str | None = None
@@ -169,27 +141,3 @@ class Container:
             process.communicate()
             raise
         return subprocess.CompletedProcess(argv, process.returncode, output, errors)
-
-
-def _has_banner(address: str) -> bool:
-    try:
-        with socket.create_connection((address, 22), timeout=1) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
-
-
-def _login(server: Server) -> str:
-    """Empty when it works, else why not."""
-    try:
-        done = subprocess.run(
-            server.ssh_argv("true"),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    except subprocess.TimeoutExpired:
-        return "a login takes longer than 20 s"
-    return "" if done.returncode == 0 else (done.stderr.strip() or f"ssh ended with {done.returncode}")

@@ -25,6 +25,7 @@ class Server:
         identity_file: private key, mode 0600, that opens both `users`.
         known_hosts: file with the server's host keys.
         console: file with what the server wrote on its console.
+        vm: whether it is a VM with a kernel of its own, not a container.
         users: `ubuntu` has sudo without a password, `root` a key of its own; neither has a password.
     """
 
@@ -35,6 +36,7 @@ class Server:
     identity_file: Path
     known_hosts: Path
     console: Path
+    vm: bool = False
     users: tuple[str, ...] = ("ubuntu", "root")
 
     def ssh_argv(self, *command: str, user: str = "ubuntu") -> tuple[str, ...]:

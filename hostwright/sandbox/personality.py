@@ -17,8 +17,18 @@ KEY_TYPES = ("ed25519", "ecdsa", "rsa")
 NETWORK_FILE = "/etc/systemd/network/10-host0.network"
 
 
-def personalise(root: Path, name: str, octet: int, checkout: Checkout, public_key: str) -> None:
+def personalise(
+    root: Path, name: str, octet: int, checkout: Checkout, public_key: str, interface: str = "host0"
+) -> None:
     """Writes it all into the file system at `root`.
+
+    Args:
+        root: a file system.
+        name: host name.
+        octet: last octet of its address.
+        checkout: whose it is.
+        public_key: opens both users.
+        interface: name of its network interface inside.
 
     Raises:
         SandboxError: ssh-keygen failed.
@@ -27,7 +37,7 @@ def personalise(root: Path, name: str, octet: int, checkout: Checkout, public_ke
     write(root, "/etc/hostname", name + "\n")
     write(root, "/etc/hosts", hosts(name))
     write(root, "/etc/resolv.conf", name_servers())
-    write(root, NETWORK_FILE, network_file(checkout.address(octet), checkout))
+    write(root, NETWORK_FILE, network_file(checkout.address(octet), checkout, interface))
     for home, owner in (("root", 0), ("home/ubuntu", 1000)):
         folder = root / home / ".ssh"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -42,10 +52,10 @@ def hosts(name: str) -> str:
     return f"127.0.0.1 localhost\n127.0.1.1 {name}\n\n::1 localhost ip6-localhost ip6-loopback\n"
 
 
-def network_file(address: str, checkout: Checkout) -> str:
+def network_file(address: str, checkout: Checkout, interface: str = "host0") -> str:
     """systemd.network(5): a static address, and no waiting for IPv6 that nobody offers."""
     return (
-        "[Match]\nName=host0\n\n"
+        f"[Match]\nName={interface}\n\n"
         f"[Network]\nAddress={address}/{checkout.servers.prefixlen}\nGateway={checkout.gateway}\n"
         "DHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n"
     )

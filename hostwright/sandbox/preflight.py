@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Callable
@@ -27,10 +28,12 @@ PROGRAMS = {
     "nsenter": "util-linux",
     "gpgv": "gpgv",
 }
+VM_PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs"}
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 CAPABILITIES = (12, 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN: linux/capability.h
 DISTRIBUTIONS = ("debian", "ubuntu")
 INSTEAD = "The same commands work on any Ubuntu or Debian VM: ./run provision --host USER@ADDRESS"
+WITHOUT_VM = "Throw-away containers work here: the same command without --vm"
 WITH_ROOT = "Run it with sudo (sudo ./run ...), or use any VM: ./run provision --host USER@ADDRESS"
 
 
@@ -46,7 +49,9 @@ class Machine:
         distribution: `ID` of os-release(5).
         overlay: whether its kernel has overlayfs, loaded or loadable.
         cgroup2: whether a cgroup v2 hierarchy is mounted and can be written.
-        missing: names in PROGRAMS that are not there.
+        missing: names in PROGRAMS, and in VM_PROGRAMS for a VM, that are not there.
+        processor: as `platform.machine()`.
+        tun: whether it can make virtual network cables: /dev/net/tun.
     """
 
     platform: str = "linux"
@@ -57,6 +62,8 @@ class Machine:
     overlay: bool = True
     cgroup2: bool = True
     missing: tuple[str, ...] = ()
+    processor: str = "x86_64"
+    tun: bool = True
 
 
 def obstacle(machine: Machine) -> tuple[str, str] | None:
@@ -81,13 +88,23 @@ def obstacle(machine: Machine) -> tuple[str, str] | None:
     return None
 
 
+def vm_obstacle(machine: Machine) -> tuple[str, str] | None:
+    """What keeps a machine that can run containers from running VMs, and what to do instead."""
+    if machine.processor != "x86_64":
+        return f"throw-away VMs need an x86_64 processor, and this is {machine.processor}", WITHOUT_VM
+    if not machine.tun:
+        return "throw-away VMs need /dev/net/tun for their network, and it is not here", WITHOUT_VM
+    return None
+
+
 def packages(missing: tuple[str, ...]) -> list[str]:
     """The Debian packages that have the missing programs."""
-    return sorted({PROGRAMS[program] for program in missing})
+    return sorted({{**PROGRAMS, **VM_PROGRAMS}[program] for program in missing})
 
 
-def survey() -> Machine:
-    """This machine."""
+def survey(*, vm: bool = False) -> Machine:
+    """This machine; `vm`: what VMs need is looked for too."""
+    programs = {**PROGRAMS, **(VM_PROGRAMS if vm else {})}
     linux = sys.platform.startswith("linux")
     path = os.environ.get("PATH", os.defpath) + ":" + SYSTEM_PATH
     return Machine(
@@ -98,7 +115,9 @@ def survey() -> Machine:
         distribution=machine_release()[0] if linux else "",
         overlay=linux and _has_overlay(),
         cgroup2=linux and _has_cgroup2(),
-        missing=tuple(name for name in PROGRAMS if shutil.which(name, path=path) is None),
+        missing=tuple(name for name in programs if shutil.which(name, path=path) is None),
+        processor=platform.machine(),
+        tun=Path("/dev/net/tun").exists(),
     )
 
 
@@ -112,27 +131,27 @@ def is_capable(status: str) -> bool:
     return any(bound & needed == needed for bound in bounds)
 
 
-def require() -> Machine:
-    """This machine, if servers can run on it once packages are installed.
+def require(*, vm: bool = False) -> Machine:
+    """This machine, if servers can run on it once packages are installed; VMs too, with `vm`.
 
     Raises:
         SandboxUnavailable: says why not, and what works instead.
     """
-    machine = survey()
-    problem = obstacle(machine)
+    machine = survey(vm=vm)
+    problem = obstacle(machine) or (vm_obstacle(machine) if vm else None)
     if problem:
         raise SandboxUnavailable(problem[0], hint=problem[1])
     return machine
 
 
-def ensure(say: Callable[[str], None]) -> None:
-    """Installs the programs that are missing, saying so first.
+def ensure(say: Callable[[str], None], *, vm: bool = False) -> None:
+    """Installs the programs that are missing, saying so first; those for VMs only when one is wanted.
 
     Raises:
         SandboxUnavailable: this machine cannot run servers, or apt could not install what it needs.
     """
     _find_system_programs()
-    machine = require()
+    machine = require(vm=vm)
     if not machine.missing:
         return
     wanted = packages(machine.missing)

@@ -17,10 +17,11 @@ from .identity import ensure_identity
 from .locks import locked, try_lock
 from .model import Server, check_name
 from .network import ensure_network, routes
-from .personality import known_hosts, personalise
 from .preflight import ensure, require
 from .registry import STATE, Checkout, Registry, registry_locked
 from .store import Place, Record
+from .vm.image import ensure_image
+from .vm.machine import VirtualMachine
 
 AT_ONCE = 4  # servers booted at the same time; more only compete for the machine
 
@@ -60,6 +61,8 @@ class Sandbox:
         suite: str | None = None,
         disk_mib: int | None = None,
         ephemeral: bool = False,
+        vm: bool = False,
+        like: str | None = None,
         say: Callable[[str], None] = _silent,
     ) -> list[Server]:
         """Makes and boots servers, all at the same time, and waits until they take logins.
@@ -69,8 +72,11 @@ class Sandbox:
         Args:
             names: host names; none means `web1`.
             suite: release code name; none means this machine's own.
-            disk_mib: size of the disk of a new server, MiB; none means the machine's free space.
+            disk_mib: size of the disk of a new container, MiB; none means the machine's free space.
             ephemeral: remove a new server when this process is gone, if nobody did before.
+            vm: a new server is a VM with a kernel of its own, not a container.
+            like: name of a saved VM (`save`): a new server is a VM that goes on from there in seconds, with
+                another address; its host name and host keys are the other's.
             say: told what takes long.
 
         Raises:
@@ -78,10 +84,7 @@ class Sandbox:
             SandboxError: one did not come up (a new one is removed again), or exists with another suite.
         """
         wanted = [check_name(name) for name in dict.fromkeys(names or ("web1",))]
-        ensure(say)
-        release = suite or machine_release()[1]
-        base = ensure_base(release, say, store.bases_in_use)
-        new = Record("", release, 0, base.name, disk_mib, ephemeral)
+        new = self._plan(suite, disk_mib, ephemeral, vm, like, say)
         with registry_locked() as registry:
             store.sweep(registry)
             checkout = registry.add(self.checkout, routes())
@@ -136,7 +139,23 @@ class Sandbox:
         require()
         place, record = self._find(name)
         with _working_on(place):
-            place.container(record).power_cut()
+            place.box(record).power_cut()
+
+    def save(self, name: str) -> None:
+        """Keeps the running state of a VM and ends it, so that others begin like it: `up(..., like=name)`.
+
+        It stays down from now on. A VM made like it rests on its disk: remove this one last.
+
+        Raises:
+            SandboxError: unknown name, no VM, not running, or its state cannot be written.
+        """
+        require()
+        place, record = self._find(name)
+        with _working_on(place):
+            box = place.box(record)
+            if not isinstance(box, VirtualMachine):
+                raise SandboxError("is a container: it boots in a second", host=name)
+            box.save()
 
     def start(self, name: str) -> Server:
         """Boots a server that is down and waits until it takes logins; one that runs is left alone."""
@@ -148,10 +167,9 @@ class Sandbox:
             if not place.server(record).running:
                 with registry_locked():
                     ensure_network(place.checkout)  # gone when the machine itself was restarted
-                place.disk(record).attach(place.base(record))
-                place.container(record).boot()
+                place.box(record).start()
             server = replace(place.server(record), running=True)
-            place.container(record).wait_for_login(server)
+            place.box(record).wait_for_login(server)
             return server
 
     def exec(
@@ -161,7 +179,9 @@ class Sandbox:
         timeout: float = 60,
         input: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs `argv` as root in a server through its namespaces, so it works with sshd or network broken.
+        """Runs `argv` as root in a server, not through its sshd or network, so it works with both broken.
+
+        In a container through its namespaces, in a VM through its guest agent.
 
         Args:
             name: of the server.
@@ -175,7 +195,30 @@ class Sandbox:
         """
         require()
         place, record = self._find(name)
-        return place.container(record).execute(argv, timeout, input)
+        return place.box(record).execute(argv, timeout, input)
+
+    def _plan(
+        self,
+        suite: str | None,
+        disk_mib: int | None,
+        ephemeral: bool,
+        vm: bool,
+        like: str | None,
+        say: Callable[[str], None],
+    ) -> Record:
+        """What a new server will be, all but its name and address; builds what it rests on. Arguments: `up`."""
+        vm = vm or like is not None
+        if vm and disk_mib is not None:
+            raise SandboxError("the size of a VM's disk cannot be chosen")
+        ensure(say, vm=vm)
+        release = suite or machine_release()[1]
+        if like is None:
+            build = ensure_image if vm else ensure_base
+            base = build(release, say, store.bases_in_use).name
+        else:
+            other = self._find(like)[1]
+            base, release = other.base, other.suite
+        return Record("", release, 0, base, disk_mib, ephemeral, vm, like)
 
     def _registered(self) -> Checkout | None:
         return Registry(STATE / "registry.json").checkouts.get(str(self.checkout))
@@ -198,6 +241,9 @@ class Sandbox:
         place = self._place(checkout, record.name)
         known = store.records(checkout)
         if record.name in known:
+            if record.vm > known[record.name].vm:
+                hint = f"./run sandbox.down {record.name}"
+                raise SandboxError("exists already, as a container", host=record.name, hint=hint)
             if suite not in (None, known[record.name].suite):
                 raise SandboxError(
                     f"exists already, with {known[record.name].suite} instead of {suite}",
@@ -219,16 +265,12 @@ class Sandbox:
         """Makes and boots the server whose lock is `held`; leaves nothing when that fails."""
         place, record = self._find(name)
         try:
-            disk = place.disk(record)
-            disk.make()
-            disk.attach(place.base(record))
-            personalise(disk.root, name, record.octet, place.checkout, public_key)
-            lines = known_hosts(disk.root / "etc/ssh", place.checkout.address(record.octet))
-            place.known_hosts.write_text(lines)
+            box = place.box(record)
+            place.known_hosts.write_text(box.make(public_key))
             place.ready.touch()
-            place.container(record).boot()
+            box.start()
             server = replace(place.server(record), running=True)
-            place.container(record).wait_for_login(server)
+            box.wait_for_login(server)
         except BaseException:
             self._forget(name)
             place.remove()

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .base import CACHE
+from .box import Box, ContainerBox
 from .cgroup import Cgroup
 from .container import Container
 from .delay import path_locks, sweep_paths
@@ -19,6 +20,9 @@ from .locks import try_lock
 from .model import Server
 from .network import remove_network
 from .registry import STATE, Checkout, Registry
+from .vm.machine import Card, VirtualMachine
+
+VM_FOLDER = "vm"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Record:
         base: name of the base system its disk lies over.
         disk_mib: size of its disk, MiB; none for no limit of its own.
         ephemeral: whether it goes when the process that made it is gone.
+        vm: whether it is a VM, not a container.
+        like: name of the saved VM it began as; none for one that booted by itself.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Record:
     base: str
     disk_mib: int | None = None
     ephemeral: bool = False
+    vm: bool = False
+    like: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,39 +86,36 @@ class Place:
 
     def write_record(self, record: Record) -> None:
         """Keeps it."""
-        (self.folder / "server.json").write_text(json.dumps(asdict(record)))
+        facts = {
+            name: fact for name, fact in asdict(record).items() if fact is not None and fact is not False
+        }
+        (self.folder / "server.json").write_text(json.dumps(facts))
 
-    def disk(self, record: Record) -> Disk:
-        """Its disk."""
-        return Disk(self.folder / "disk", record.disk_mib)
-
-    def container(self, record: Record) -> Container:
-        """Its processes."""
+    def box(self, record: Record) -> Box:
+        """What runs it."""
         machine = self.checkout.machine(record.octet)
-        return Container(
-            machine=machine,
-            hostname=record.name,
-            root=self.disk(record).root,
-            bridge=self.checkout.bridge,
-            cgroup=Cgroup.named(f"hostwright-{machine}"),
-            console=self.folder / "console.log",
-        )
-
-    def base(self, record: Record) -> Path:
-        """The base system its disk lies over."""
-        return CACHE / record.base
+        cgroup = Cgroup.named(f"hostwright-{machine}")
+        console = self.folder / "console.log"
+        if record.vm:
+            like = self.folder.with_name(record.like) / VM_FOLDER if record.like else None
+            card = Card(self.checkout, record.octet)
+            folder, image = self.folder / VM_FOLDER, CACHE / record.base
+            return VirtualMachine(record.name, folder, image, card, cgroup, console, like)
+        disk = Disk(self.folder / "disk", record.disk_mib)
+        container = Container(machine, record.name, disk.root, self.checkout.bridge, cgroup, console)
+        return ContainerBox(container, disk, CACHE / record.base, self.checkout, record.octet)
 
     def server(self, record: Record) -> Server:
         """What others see of it, as it is now."""
-        container = self.container(record)
         return Server(
             name=record.name,
             address=self.checkout.address(record.octet),
             suite=record.suite,
-            running=container.cgroup.init() is not None,
+            running=self.box(record).running(),
             identity_file=private_key(Path(self.checkout.path)),
             known_hosts=self.known_hosts,
-            console=container.console,
+            console=self.folder / "console.log",
+            vm=record.vm,
         )
 
     def remove(self) -> None:
@@ -120,8 +125,7 @@ class Place:
         except (FileNotFoundError, ValueError):  # killed before the record was whole: nothing else was made
             shutil.rmtree(self.folder)
             return
-        self.container(record).power_cut()
-        self.disk(record).remove()
+        self.box(record).remove()
         shutil.rmtree(self.folder)
 
 

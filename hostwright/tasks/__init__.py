@@ -12,7 +12,7 @@ from hostwright.tasks.maintenance import off, on
 from hostwright.tasks.operate import logs, releases, run, status, verify
 from hostwright.tasks.project import init, schema
 from hostwright.tasks.provision import cancel, provision
-from hostwright.tasks.sandbox import crash, down, exec_, list_, ssh, start, up
+from hostwright.tasks.sandbox import crash, down, exec_, list_, save, ssh, start, up
 from hostwright.tasks.template import diff, eject
 from hostwright.tasks.template import list_ as list_templates
 
@@ -25,4 +25,4 @@ ns.add_collection(Collection("inventory", schema))
 ns.add_collection(Collection("cert", renew, status=certificate_status))
 ns.add_collection(Collection("maintenance", on, off))
 ns.add_collection(Collection("template", list_templates, eject, diff))
-ns.add_collection(Collection("sandbox", up, list_, ssh, exec_, crash, start, down))
+ns.add_collection(Collection("sandbox", up, list_, ssh, exec_, crash, start, save, down))

@@ -52,7 +52,7 @@ SUDO = "Run it with sudo (sudo ./run ...), or use any VM: ./run provision --host
 )
 def test_obstacles(machine: Machine, message: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert obstacle(machine) == (message, hint)
-    monkeypatch.setattr(preflight, "survey", lambda: machine)
+    monkeypatch.setattr(preflight, "survey", lambda **_: machine)
     with pytest.raises(SandboxUnavailable) as caught:
         ensure(print)
     assert str(caught.value) == f"{message}\n  {hint}"
@@ -83,7 +83,7 @@ def test_each_package_is_installed_once() -> None:
 
 def test_what_is_missing_is_installed_and_said_first(monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[str] = []
-    monkeypatch.setattr(preflight, "survey", lambda: Machine(missing=("nft", "mmdebstrap")))
+    monkeypatch.setattr(preflight, "survey", lambda **_: Machine(missing=("nft", "mmdebstrap")))
     monkeypatch.setattr(preflight, "run", lambda *argv, **_: happened.append(" ".join(argv[:2])))
     ensure(happened.append)
     assert happened == [
@@ -97,7 +97,7 @@ def test_apt_that_fails_is_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: str, **__: object) -> None:
         raise SandboxError("apt-get failed", evidence=("E: Unable to locate package nftables",))
 
-    monkeypatch.setattr(preflight, "survey", lambda: Machine(missing=("nft",)))
+    monkeypatch.setattr(preflight, "survey", lambda **_: Machine(missing=("nft",)))
     monkeypatch.setattr(preflight, "run", fail)
     with pytest.raises(SandboxUnavailable) as caught:
         ensure(lambda _: None)

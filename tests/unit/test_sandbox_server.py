@@ -12,9 +12,9 @@ from hostwright.errors import SandboxError
 from hostwright.sandbox import Server, base
 from hostwright.sandbox.cgroup import is_init, mount_point
 from hostwright.sandbox.command import run
-from hostwright.sandbox.container import ESCAPES
 from hostwright.sandbox.disk import Disk
 from hostwright.sandbox.locks import locked, try_lock
+from hostwright.sandbox.login import ESCAPES
 from hostwright.sandbox.model import check_name
 from hostwright.sandbox.personality import known_hosts
 from hostwright.sandbox.surroundings import Surroundings
