@@ -149,13 +149,12 @@ def _look_around(request: Request, catalog: Catalog, records: Records, system: S
 
 def _cut_by_firewall(catalog: Catalog, records: Records, system: System) -> Sequence[Cut]:
     """What a firewall that is not there yet would cut."""
-    from .resources.firewall import Firewall
-
     for resource in catalog.resources:
-        if isinstance(resource, Firewall) and resource.id not in records.owned:
+        if resource.kind == "firewall" and resource.id not in records.owned:
             from .firewall.contact import cuts
+            from .resources.firewall import Firewall
 
-            return list(cuts(resource, system))
+            return list(cuts(resource, system)) if isinstance(resource, Firewall) else ()
     return ()
 
 

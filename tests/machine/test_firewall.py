@@ -276,7 +276,7 @@ def test_tables_of_others_stay_and_ours_comes_back(walled: Walled) -> None:
 
 def test_rules_that_nft_refuses_change_nothing(walled: Walled) -> None:
     before = walled.sh(f"nft list table inet hostwright; cat {RULES}")
-    done = walled.converge_one("firewall", RULES, ssh="22/tcp", allow=["nonsense/tcp"])
+    done = walled.converge_one("firewall", RULES, ssh="22/tcp", allow=["8443/tcp from 10.0.0.999"])
     assert done["outcome"] == "failed", done
     assert "nothing was changed" in done["message"], done
     assert before == walled.sh(f"nft list table inet hostwright; cat {RULES}")

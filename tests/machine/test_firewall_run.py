@@ -118,6 +118,7 @@ def test_it_is_proved_and_stays(walled: Guarded) -> None:
 
 
 def test_verify_finds_what_somebody_did_to_it(walled: Guarded) -> None:
+    walled.run("systemctl stop old-shop")
     said = walled.inv("verify").out
     assert "firewall in force is the one of its file" in flat(said).lower(), said
     walled.run("nft add rule inet hostwright input tcp dport 8080 accept")

@@ -37,5 +37,6 @@ UNITS = ("hostwright-firewall.service", "ssh.socket", "ssh.service")
 # units above need none: those are restarted.
 RELOADS = (
     ("/etc/ufw/", "ufw.service", ("ufw", "reload")),
+    ("/etc/default/ufw", "ufw.service", ("ufw", "reload")),
     ("/etc/fail2ban/", "fail2ban.service", ("systemctl", "restart", "--", "fail2ban.service")),
 )
