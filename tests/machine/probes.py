@@ -143,9 +143,10 @@ async def route():
 
 if __name__ == "__main__":
     import json
+    import sys
     import time
 
-    print("PROBED " + json.dumps(asyncio.run(probe())), flush=True)
-    if os.environ.get("INVOCATION_ID") and "stay" in __import__("sys").argv:
+    pathlib.Path("~/%s.json" % sys.argv[1]).expanduser().write_text(json.dumps(asyncio.run(probe())))
+    if sys.argv[1] == "worker":
         time.sleep(3600)
 '''

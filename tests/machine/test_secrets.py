@@ -151,7 +151,7 @@ print(secret("MANY_LINES"))
 def live_through(site: Poisoned) -> None:
     """All that a project does with its servers, with --debug wherever there is one."""
     site.inv("provision", "--debug")
-    told = site.inv("deploy", "--debug").out
+    told = site.inv("deploy", "--json", "--debug").out
     assert "connecting with *** and ***" in told, told
     assert "built with ***" in told, told
     assert site.https().status == 200
@@ -161,7 +161,7 @@ def live_through(site: Poisoned) -> None:
     site.inv("provision", "--check", "--diff", "--debug")
     (site.folder / "served.py").write_text(READS + CODE + "\n# another\n")
     site.commit("another")
-    site.inv("deploy", "--json", "--debug")
+    site.inv("deploy", "--debug")
     site.inv("rollback", "--debug")
     site.inv("rollback", "--to", first, "--keep-env", "--debug", code=None)
     site.inv("restart", "--debug")
