@@ -15,6 +15,7 @@ from hostwright.remote.resources.file import File
 from hostwright.remote.resources.hostname import Hostname
 from hostwright.remote.resources.swap import Swap
 from hostwright.remote.resources.sysctl import Sysctl
+from hostwright.remote.resources.tightened import Tightened
 from hostwright.remote.resources.unit import Unit
 
 SYSCTL = "/etc/sysctl.d/90-hostwright.conf"
@@ -26,6 +27,17 @@ TIMESYNCD = "systemd-timesyncd"
 CLOCKS = ("chrony", "ntp", "ntpsec", "openntpd")
 # a container has the clock of its machine
 KEEPS_CLOCK = f"!path:/run/systemd/container path:/usr/lib/systemd/{TIMESYNCD}|path:/lib/systemd/{TIMESYNCD}"
+
+# what only root has to read: jobs tell where secrets and scripts lie
+CLOSED = {
+    "/etc/crontab": 0o600,
+    **{f"/etc/cron.{when}": 0o700 for when in ("d", "hourly", "daily", "weekly", "monthly")},
+    "/etc/ssh/sshd_config": 0o600,
+    "/etc/sudoers.d": 0o750,
+    "/boot/grub/grub.cfg": 0o600,
+}
+# login.defs(5). No PASS_MAX_DAYS: a password that has expired stops logins with keys too
+LOGIN = {"UMASK": "027", "SHA_CRYPT_MIN_ROUNDS": "65536", "SHA_CRYPT_MAX_ROUNDS": "65536"}
 
 
 def packages(host: Host) -> list[str]:
@@ -100,6 +112,7 @@ def _limits(host: Host, render: Render) -> list[Resource]:
         File(name="/etc/security/limits.d/hostwright.conf", content=render("limits/limits.conf.j2")),
         File(name="/etc/systemd/coredump.conf.d/hostwright.conf", content=render("limits/coredump.conf.j2")),
         File(name="/etc/modprobe.d/hostwright.conf", content=render("limits/modprobe.conf.j2")),
+        Tightened(name="host", modes=CLOSED, settings={"/etc/login.defs": LOGIN}),
     ]
 
 

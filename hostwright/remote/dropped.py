@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # what becomes of a user that we made
 RETIRED = "it is locked and its keys are removed; its home stays"
 
+# kinds that know themselves how they are taken back
+WITHDRAWN = ("swap", "sysctl", "tightened")
+
 
 class Dropped:
     """Made before the loop, while the records still are what the last run left.
@@ -96,7 +99,7 @@ class Dropped:
             from .accounts import retire
 
             retire(self._system, name)
-        elif kind in ("swap", "sysctl"):
+        elif kind in WITHDRAWN:
             left = withdraw(kind, self._system, name)
             if left:
                 self._converge.notice(left)

@@ -46,6 +46,7 @@ PARTS = {
         "file:/etc/security/limits.d/hostwright.conf",
         "file:/etc/systemd/coredump.conf.d/hostwright.conf",
         "file:/etc/modprobe.d/hostwright.conf",
+        "tightened:host",
     },
 }
 # the firewall wants nftables too

@@ -43,6 +43,7 @@ KINDS = {
     "sshd": ("sshd", "Sshd"),
     "ssh_key": ("ssh_key", "SshKey"),
     "sysctl": ("sysctl", "Sysctl"),
+    "tightened": ("tightened", "Tightened"),
     "swap": ("swap", "Swap"),
     "hostname": ("hostname", "Hostname"),
 }
