@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from hostwright.remote import events, provision
+from hostwright.remote.catalog import Catalog
 from hostwright.remote.firewall.contact import cuts
 from hostwright.remote.firewall.lockout import keep_us
 from hostwright.remote.peer import peer
@@ -189,3 +194,63 @@ def test_we_would_be_kept_out(wanted: Firewall, message: str, hint: str) -> None
 
 def test_whoever_is_on_the_server_itself_is_not_asked() -> None:
     keep_us(firewall(ssh="22/tcp from 198.51.100.0/24"), FakeSystem({}))
+
+
+# -- through the action ----------------------------------------------------------------------------------------
+
+
+OWNED = {"format": 1, "apps": {}, "owned": {firewall().id: {"projects": {}}}, "pending": {}}
+
+
+def request(**fields: Any) -> dict[str, Any]:
+    base = {"run": "r", "project": "p", "by": "ann@laptop", "began": 0.0, "apply": True}
+    catalog = Catalog([firewall()], guarded=[firewall().id])
+    return {**base, "paths": {"state": "/var/lib/hostwright"}, "catalog": catalog.to_wire(), **fields}
+
+
+def serving() -> FakeSystem:
+    return server(row("00000000", 5432, "0A", 7), **process(70, "postgres", "postgresql.service", 7))
+
+
+def test_a_server_that_is_ours_already_is_asked_about_its_firewall() -> None:
+    system, heard = serving(), list[events.Event]()
+    before = repr(system.nodes)
+    with pytest.raises(Conflict) as caught:
+        provision.plan(request(), system, heard.append)
+    assert (caught.value.message, caught.value.hint) == (
+        "the firewall would cut one thing of this server; nothing was changed",
+        "`inv provision --adopt` goes on, and keeps what it replaces or switches off.",
+    )
+    assert [event.message for event in heard if isinstance(event, events.Noticed)] == [
+        "postgres (postgresql.service) listens on port 5432/tcp, which the firewall would close"
+    ]
+    assert repr(system.nodes) == before
+
+
+def test_whoever_agrees_goes_on() -> None:
+    system = serving()
+    assert provision.plan(request(adopt=True), system, lambda _: None) is None, "there is something to do"
+    system.put("/var/lib/hostwright/records.json", json.dumps(OWNED))
+    assert provision.plan(request(), system, lambda _: None) is None, "it is asked once"
+
+
+def test_a_check_only_tells() -> None:
+    heard = list[events.Event]()
+    finished = provision.plan(request(apply=False), serving(), heard.append)
+    assert finished
+    assert finished.changed == 1
+    said = [event.message for event in heard if isinstance(event, events.Noticed)]
+    assert said[1] == "a run would refuse to cut this"
+    assert said[-1].startswith("would be proved by a new login")
+
+
+def test_whoever_would_be_kept_out_is_told_before_anything_is_changed() -> None:
+    system = logged_in("203.0.113.9 51234 10.0.0.5 2222")
+    system.commands[LIST] = ""
+    with pytest.raises(Conflict) as caught:
+        provision.plan(request(), system, lambda _: None)
+    assert "we came in by port 2222 of this server" in caught.value.message
+    heard = list[events.Event]()
+    assert provision.plan(request(apply=False), system, heard.append)
+    said = [event.message for event in heard if isinstance(event, events.Noticed)]
+    assert any(words.startswith("a run would refuse this: the firewall would lock us out") for words in said)

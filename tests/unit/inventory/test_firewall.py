@@ -38,8 +38,8 @@ def test_switched_off(inventory_of: Loader, keys: str) -> None:
 def test_what_it_takes(inventory_of: Loader) -> None:
     found = host(
         inventory_of,
-        "firewall: {allow: [8443, '53', 51820/udp, 60000-61000/udp, {port: 5432, from: [10.0.0.0/8, '2001:DB8::/32']}], "
-        "ssh_from: [192.0.2.7]}",
+        "firewall: {allow: [8443, '53', 51820/udp, 60000-61000/udp, "
+        "{port: 5432, from: [10.0.0.0/8, '2001:DB8::/32']}], ssh_from: [192.0.2.7]}",
     ).firewall
     assert [(allowed.port, allowed.sources) for allowed in found.allow] == [
         ("8443/tcp", ()),
@@ -54,7 +54,8 @@ def test_what_it_takes(inventory_of: Loader) -> None:
 def test_what_becomes_of_it(inventory_of: Loader) -> None:
     found = resource(
         inventory_of,
-        "port: 2222, bootstrap_port: 22, firewall: {allow: [8443, {port: 5432, from: ['2001:db8::/32', 10.0.0.0/8]}], ssh_from: [192.0.2.7]}",
+        "port: 2222, bootstrap_port: 22, firewall: {allow: [8443, "
+        "{port: 5432, from: ['2001:db8::/32', 10.0.0.0/8]}], ssh_from: [192.0.2.7]}",
     )
     assert found.ssh == "2222/tcp from 192.0.2.7"
     assert found.allow == ("80/tcp", "443/tcp", "8443/tcp", "5432/tcp from 10.0.0.0/8 2001:db8::/32")
