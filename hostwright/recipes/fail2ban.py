@@ -14,10 +14,11 @@ from hostwright.remote.resources.unit import Unit
 PACKAGES = ("fail2ban", "nftables", "python3-systemd")
 JAILS = "/etc/fail2ban/jail.d"
 TEST = ("fail2ban-client", "--test")
-RELOAD = "reload fail2ban"
+# not a reload: after one with another ban action, fail2ban 1.1 has none and bans nobody. Bans outlive a restart
+RESTART = "restart fail2ban"
 # without our jail it may not be able to start: Debian 12 wants a log file that only rsyslog writes
-RELOAD_OR_STOP = (
-    "fail2ban-client --test && exec systemctl reload-or-restart fail2ban.service; "
+RESTART_OR_STOP = (
+    "fail2ban-client --test && exec systemctl restart fail2ban.service; "
     "exec systemctl disable --now fail2ban.service"
 )
 # one file for each address: fail2ban's shell has `test` built in, so that no attempt starts another program
@@ -44,11 +45,11 @@ def fail2ban(inventory: Inventory, host: Host, render: Render) -> list[Resource]
     return [*jails, unit]
 
 
-def reload(host: Host) -> Handler:
+def restart(host: Host) -> Handler:
     """What makes fail2ban read its jails again; where it is switched off, without ours."""
     if host.hardening.fail2ban:
-        return Handler(name=RELOAD, argv=("systemctl", "reload-or-restart", "fail2ban.service"))
-    return Handler(name=RELOAD, argv=("sh", "-c", RELOAD_OR_STOP))
+        return Handler(name=RESTART, argv=("systemctl", "restart", "fail2ban.service"))
+    return Handler(name=RESTART, argv=("sh", "-c", RESTART_OR_STOP))
 
 
 def _ports(host: Host) -> list[int]:
@@ -62,4 +63,4 @@ def _limited(app: App) -> bool:
 
 
 def _file(path: str, content: str, app: str = "") -> File:
-    return File(name=path, content=content, app=app, notify=(RELOAD,), validate=TEST, judges_all=True)
+    return File(name=path, content=content, app=app, notify=(RESTART,), validate=TEST, judges_all=True)

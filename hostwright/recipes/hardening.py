@@ -54,7 +54,7 @@ def packages(host: Host) -> list[str]:
 
 def handlers(host: Host) -> list[Handler]:
     """What reads these files again: also when they go, because they are switched off."""
-    return [bans.reload(host), JOURNALD]
+    return [bans.restart(host), JOURNALD]
 
 
 def hardening(inventory: Inventory, host: Host, render: Render) -> list[Resource]:
