@@ -24,6 +24,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 DOMAIN = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?\Z", re.ASCII)
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+SUDO_ALIAS = re.compile(r"[A-Z][A-Z0-9_]*\Z")
 SHELL_WORDS = frozenset({"&&", "||", ";", "|", "&", ">", ">>", "<", "2>&1"})
 
 
@@ -116,6 +117,10 @@ def check_user(value: str) -> str:
     """A login name, useradd(8)."""
     if not USER.match(value):
         raise ValueError(f"expected a user name, {describe(value)}")
+    if SUDO_ALIAS.match(value):  # sudoers(5): ALL, or whatever somebody calls so
+        raise ValueError(
+            f"sudo would read it as everybody or as an alias, {describe(value)}: use a small letter"
+        )
     return value
 
 
@@ -175,7 +180,8 @@ def check_module(value: str) -> str:
 def check_repository_path(value: str) -> str:
     """A path inside the app's repository, normalised; `.` is its root."""
     path = PurePosixPath(plain(value))
-    if path.is_absolute() or ".." in path.parts or value.startswith(("~", "-")) or "\\" in value:
+    odd = "\\" in value or not value.isprintable()  # marks that reorder what a person reads
+    if path.is_absolute() or ".." in path.parts or value.startswith(("~", "-")) or odd:
         raise ValueError(f"expected a path inside the repository, {describe(value)}")
     return str(path)
 
@@ -249,7 +255,9 @@ Requirements = Annotated[str, AfterValidator(check_requirements)]
 Ref = Annotated[str, AfterValidator(check_ref)]
 CommandLine = Annotated[str, AfterValidator(check_command)]
 ControllerPath = Annotated[Path, BeforeValidator(controller_path, json_schema_input_type=str)]
-PackageName = Annotated[str, matching(r"[a-z0-9][a-z0-9+.-]+", "the name of a Debian package", "libpq5")]
+PackageName = Annotated[
+    str, matching(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]", "the name of a Debian package", "libpq5")
+]
 TimeZone = Annotated[
     str, matching(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}", "a time zone's name", "Europe/Berlin")
 ]

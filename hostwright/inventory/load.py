@@ -20,6 +20,8 @@ from hostwright.inventory.model import Document, Inventory
 from hostwright.inventory.parse import Parsed, Problem, parse
 from hostwright.inventory.trusted import display_name, read_trusted
 
+# characters of a problem that are shown: a key may be a megabyte
+LONGEST = 800
 EXTENSION = "x-"  # top-level keys that we leave to the user, for anchors
 NEW = "`inv init` writes one for this project."
 
@@ -50,6 +52,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Inventory:
 
 def _printable(text: str) -> str:
     """One line that cannot play tricks on a terminal, whatever a key or a value holds."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

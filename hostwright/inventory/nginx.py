@@ -58,6 +58,10 @@ def check_text(value: str) -> str:
     """A header's value. It ends up in nginx's configuration, in double quotes."""
     if not value.strip() or not TEXT.match(value):
         raise ValueError(f'expected one line of ASCII without ", \\ and $, {describe(value)}')
+    if "#?" in value:  # what follows would be a condition of the line: remote/features.py
+        raise ValueError(
+            f'"#?" has a meaning in our templates, {describe(value)}: write "# ?" or leave it out'
+        )
     return value
 
 

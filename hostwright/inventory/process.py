@@ -11,8 +11,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from hostwright.inventory.fields import CommandLine, nothing_is_empty, plain, seconds
 from hostwright.inventory.frozen import FrozenDict, Settings
+from hostwright.inventory.written import describe
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
+# it ends up in a unit file: neither `%` nor a backslash, which would take the next line with it
+CALENDAR = re.compile(r"[A-Za-z0-9 *.,/:~@_+-]{1,200}\Z")
 
 
 def check_process_name(name: str) -> str:
@@ -28,6 +31,15 @@ def check_process_name(name: str) -> str:
 def _shorthand(value: object) -> object:
     """`worker: "celery ..."` is short for `worker: {command: "celery ..."}`."""
     return {"command": value} if isinstance(value, str) else value
+
+
+def check_calendar(value: str) -> str:
+    """When a job runs. systemd decides on the server whether it makes sense; here it only may not be something else."""
+    if not CALENDAR.match(plain(value)):
+        raise ValueError(
+            f'expected a time as systemd.time(7) writes it, such as "*-*-* 03:00" or hourly, {describe(value)}'
+        )
+    return value
 
 
 class Process(Settings):
@@ -58,7 +70,7 @@ class Timer(Settings):
     """A job at set times. A running one is never killed by a switch."""
 
     command: CommandLine = Field(description='What runs, e.g. "python manage.py clearsessions".')
-    calendar: Annotated[str, AfterValidator(plain)] = Field(
+    calendar: Annotated[str, AfterValidator(check_calendar)] = Field(
         description='When, as systemd.time(7) writes it, e.g. "*-*-* 03:00" or "hourly"; in the host\'s time zone.'
     )
     timeout: Annotated[float, Field(ge=1, le=604800), BeforeValidator(seconds(1, 604800))] = Field(

@@ -23,6 +23,9 @@ LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETSENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 WORDS = ("letsencrypt", "selfsigned", "files", "off")
 URL = re.compile(r"https://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~%/?=&-]*)?\Z")
+KID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+/=:@-]{0,255}\Z")
+# RFC 4648, 5, with or without its end
+HMAC_KEY = re.compile(r"[A-Za-z0-9_+/-]+={0,2}\Z")
 TWO_YEARS = 63_072_000
 # names that no public CA certifies: RFC 2606, 6761, 6762, 8375, ICANN's .internal, and what routers like
 PRIVATE_ENDS = (
@@ -54,7 +57,7 @@ def _off(value: object) -> object:
 
 
 def _email(value: str) -> str:
-    if not re.fullmatch(r"[^@\s,;<>\"'\\]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", plain(value)):
+    if not re.fullmatch(r"[^@\s,;<>\"'\\-][^@\s,;<>\"'\\]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", plain(value)):
         raise ValueError(f"expected an e-mail address, {describe(value)}")
     return value
 
@@ -62,6 +65,14 @@ def _email(value: str) -> str:
 def _profile(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
         raise ValueError(f"expected the name of a profile, such as shortlived, {describe(value)}")
+    return value
+
+
+def _kid(value: str) -> str:
+    if not KID.match(value):  # it ends up in a configuration file of certbot's
+        raise ValueError(
+            f"expected a key identifier (kid) of letters, digits and _ . ~ + / = : @ -, {describe(value)}"
+        )
     return value
 
 
@@ -74,7 +85,7 @@ def _no_plain_key(value: object) -> object:
 class Eab(Settings):
     """External account binding: how a CA that knows its customers recognises one (RFC 8555, 7.3.4)."""
 
-    kid: Annotated[str, AfterValidator(plain)] = Field(description="The key identifier that the CA gave you.")
+    kid: Annotated[str, AfterValidator(_kid)] = Field(description="The key identifier that the CA gave you.")
     hmac_key: Annotated[FromEnv, BeforeValidator(_no_plain_key, json_schema_input_type=FromEnv)] = Field(
         description="The HMAC key that the CA gave you: {from_env: NAME}."
     )
@@ -250,6 +261,8 @@ class TlsSettings(Settings):
         name = self.eab.hmac_key.from_env
         if not environ.get(name):
             return None, [f"{where}.eab.hmac_key: the environment variable {name} is not set here"]
+        if not HMAC_KEY.match(environ[name]):
+            return None, [f"{where}.eab.hmac_key: {name} does not hold a key in base64url here"]
         return Secret(environ[name]), []
 
 

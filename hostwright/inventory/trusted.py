@@ -50,14 +50,38 @@ def read_trusted(path: Path, environ: Mapping[str, str], *, missing: str | None 
         raise UsageError(f"{shown}:{line} is not UTF-8 text") from None
 
 
+def require_trusted(path: Path, environ: Mapping[str, str]) -> None:
+    """Refuse a file or a directory that somebody else could have changed; nothing happens where there is none.
+
+    A directory counts because whoever may write it may replace what is in it. `environ`: as in `read_trusted`.
+
+    Raises:
+        UsageError
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return  # whoever reads it says so
+    problem = _distrust(status, environ)
+    if problem:
+        what, command = problem
+        shown = display_name(path)
+        raise UsageError(
+            f"{shown} {what}; what it says runs as root on servers", hint=f"If it is yours: {command} {shown}"
+        )
+
+
 def _distrust(status: os.stat_result, environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Why a file cannot be trusted and the command that mends it, or None."""
-    if not stat.S_ISREG(status.st_mode):
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return None  # a pipe, e.g. of the shell's <(...): it is whoever called us
     sudo_uid = environ.get("SUDO_UID", "")
     mine = {0, os.geteuid()} | ({int(sudo_uid)} if sudo_uid.isdecimal() else set())
     if status.st_uid not in mine:
         return f"belongs to another user (uid {status.st_uid})", "chown $(id -u)"
-    if status.st_mode & stat.S_IWOTH:
+    sticky = (
+        stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    )  # one makes files there, and moves none
+    if status.st_mode & stat.S_IWOTH and not sticky:
         return "can be written by everybody", "chmod o-w"
     return None

@@ -16,7 +16,8 @@ def admin(host: Host, public_key: str) -> list[Resource]:
         host: with `bootstrap_user` set.
         public_key: the key that `bootstrap_user` logs in with, as in authorized_keys.
     """
-    sudoers = f"/etc/sudoers.d/hostwright-{host.user}"
+    # sudo reads no file with a dot in its name
+    sudoers = f"/etc/sudoers.d/hostwright-{host.user.replace('.', '_')}"
     return [
         User(name=host.user, system=False, home=f"/home/{host.user}", shell="/bin/bash"),
         AuthorizedKey(name=host.user, key=public_key),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hostwright.errors import RenderError
+from hostwright.inventory.trusted import require_trusted
+from hostwright.recipes.overrides import FOLDER
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,11 +43,27 @@ def renderer(project: Path) -> Render:
 
     Args:
         project: the folder that holds inventory.yaml.
+
+    A template of the project that others may write, or another user's, is a UsageError when it is used.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    class Trusted(FileSystemLoader):
+        """Templates of the project that nobody else could have written: they become root's files on servers."""
+
+        def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+            source, filename, uptodate = super().get_source(environment, template)
+            own = project / FOLDER
+            path = Path(filename)
+            if path.is_relative_to(own):
+                # whoever may write a folder may put another file into the place of ours
+                folders = [folder for folder in path.parents if folder.is_relative_to(own)]
+                for one in (path, *folders):
+                    require_trusted(one, os.environ)
+            return source, filename, uptodate
+
     environment = Environment(
-        loader=FileSystemLoader([project / "templates", templates()]),
+        loader=Trusted([project / FOLDER, templates()]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -8,6 +8,7 @@ from typing import Any
 from hostwright.inventory import Host, Inventory
 from hostwright.run import audit_accounts, audit_files, audit_network, audit_ssh, audit_system
 from hostwright.run.audit_finding import MEDIUM, SEVERITIES, Finding, Findings, View
+from hostwright.run.audit_network import WEB
 from hostwright.run.certificates import wanted
 
 Judge = Callable[[View], Findings]
@@ -37,33 +38,32 @@ def asked(inventory: Inventory, host: Host) -> dict[str, Any]:
 
 def view(inventory: Inventory, host: Host, answer: Mapping[str, Any], flags: str = "") -> View:
     """How the inventory looks at the answer of a host."""
-    settings = host.model_dump()
-    ssh = settings.get("ssh") or {}
-    users = {"root", host.user, *(settings.get("users") or {})}
-    if host.bootstrap_user:
-        users.add(host.bootstrap_user)
+    users = {"root", host.user, *host.users, *filter(None, [host.bootstrap_user])}
     return View(
         host=host,
         answer=answer,
         now=answer["now"],
         flags=flags,
         users=frozenset(users),
-        open_ports=frozenset(opened((settings.get("firewall") or {}).get("allow") or ())),
-        root_login=bool(ssh.get("root_login")),
-        password_login=bool(ssh.get("password_login")),
-        forwarding=bool(ssh.get("tcp_forwarding") or ssh.get("agent_forwarding")),
+        open_ports=frozenset(opened(host)),
+        root_login=host.ssh.root_login,
+        password_login=host.ssh.password_login,
+        forwarding=bool(host.ssh.tcp_forwarding or host.ssh.agent_forwarding),
     )
 
 
-def opened(entries: Any) -> Iterator[tuple[str, int]]:
-    """(protocol, port) of what `firewall: {allow: ...}` names: 8443, "51820/udp", {port: 5432, from: [...]}."""
-    for entry in entries:
-        port = entry.get("port") if isinstance(entry, Mapping) else entry
-        number, _, protocol = str(port).partition("/")
-        first, _, last = number.partition("-")
-        if first.isdigit() and (last or first).isdigit():
-            for one in range(int(first), int(last or first) + 1):
-                yield protocol or "tcp", one
+def opened(host: Host) -> Iterator[tuple[str, int]]:
+    """(protocol, port) of what `firewall: {allow: ...}` opens: 8443/tcp, 60000-61000/udp."""
+    for allow in host.firewall.allow:
+        ports, _, protocol = allow.port.partition("/")
+        first, _, last = ports.partition("-")
+        for port in range(int(first), int(last or first) + 1):
+            yield protocol, port
+
+
+def wanted_ports(host: Host) -> frozenset[tuple[str, int]]:
+    """(protocol, port) of all that may be open: SSH's, the web's, and what the inventory opens."""
+    return frozenset({("tcp", host.port), *(("tcp", port) for port in WEB), *opened(host)})
 
 
 def findings(view: View) -> list[Finding]:

@@ -256,16 +256,15 @@ def test_in_a_container_the_kernel_is_somebody_elses(inventory: Inventory) -> No
 @pytest.mark.parametrize(
     ("entries", "ports"),
     [
-        (
-            [8443, "51820/udp", {"port": 5432, "from": ["10.0.0.0/8"]}],
-            [("tcp", 8443), ("udp", 51820), ("tcp", 5432)],
-        ),
-        (["8000-8002/tcp"], [("tcp", 8000), ("tcp", 8001), ("tcp", 8002)]),
-        ([], []),
+        ("8443, 51820/udp, {port: 5432, from: [10.0.0.0/8]}", [("tcp", 8443), ("udp", 51820), ("tcp", 5432)]),
+        ("8000-8002", [("tcp", 8000), ("tcp", 8001), ("tcp", 8002)]),
+        ("", []),
     ],
 )
-def test_what_the_inventory_opens(entries: list[Any], ports: list[tuple[str, int]]) -> None:
-    assert list(audit.opened(entries)) == ports
+def test_what_the_inventory_opens(tmp_path: Path, entries: str, ports: list[tuple[str, int]]) -> None:
+    host = loaded(tmp_path, f", port: 2222, firewall: {{allow: [{entries}]}}").hosts["web1"]
+    assert list(audit.opened(host)) == ports
+    assert audit.wanted_ports(host) == {("tcp", 2222), ("tcp", 80), ("tcp", 443), *ports}
 
 
 def test_an_area_that_could_not_be_looked_at_is_said(inventory: Inventory) -> None:
