@@ -98,6 +98,7 @@ def fetch_keys(url: str) -> str:
         with build_opener(Stay).open(request, timeout=TIMEOUT) as answer:
             content: bytes = answer.read(LARGEST + 1)
     except HTTPError as error:
+        error.close()
         where = f" and leads to {error.headers.get('Location')}" if 300 <= error.code < 400 else ""
         hint = "Is the name right?" if error.code == 404 else "Open it in a browser."
         raise HostwrightError(f"{url} answers {error.code}{where}", hint=hint) from None

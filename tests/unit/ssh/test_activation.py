@@ -1,0 +1,188 @@
+"""Who listens for sshd, and how it takes another port: a service, a socket, with and without its generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hostwright.remote.resources.base import Change, Context, Failed
+from hostwright.remote.resources.sshd import Sshd
+from hostwright.remote.ssh import activation, config, known
+from hostwright.testing import FakeSystem
+
+GENERATOR = activation.GENERATORS[0]
+ACTIVE = {"ActiveState": "active"}
+
+
+def tcp(*ports: int) -> str:
+    rows = [f" {n}: 00000000:{port:04X} 00000000:0000 0A 0 0 0 0 0 {n}\n" for n, port in enumerate(ports)]
+    return "head\n" + "".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("units", "files", "kind"),
+    [
+        ({"ssh.service": ACTIVE, "ssh.socket": {}}, {}, "service"),  # Debian
+        ({"ssh.service": ACTIVE, "ssh.socket": None}, {}, "service"),
+        ({"ssh.service": ACTIVE, "ssh.socket": {}}, {GENERATOR: ""}, "service"),  # Ubuntu, set back by hand
+        ({"ssh.service": {}, "ssh.socket": ACTIVE}, {}, "socket"),  # Ubuntu 22.10, 23.04; Debian by hand
+        ({"ssh.service": ACTIVE, "ssh.socket": ACTIVE}, {}, "socket"),  # somebody is logged in
+        ({"ssh.service": {}, "ssh.socket": ACTIVE}, {GENERATOR: ""}, "generator"),  # Ubuntu 24.04
+        ({"ssh.service": ACTIVE, "ssh.socket": ACTIVE}, {activation.GENERATORS[1]: ""}, "generator"),
+        ({"ssh.service": {"ActiveState": "failed"}, "ssh.socket": {}}, {}, "none"),
+        ({"ssh.service": None, "ssh.socket": None}, {}, "none"),
+    ],
+)
+def test_who_listens(units: dict[str, Any], files: dict[str, str], kind: str) -> None:
+    system = FakeSystem(files, units=dict(units))
+    for name, unit in units.items():
+        if unit is None:
+            system.units[name] = {**FakeSystem.UNIT, "Id": name, "LoadState": "not-found"}
+    assert activation.kind(system) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("[Socket]\nListenStream=22\n", [22]),
+        ("ListenStream=22\nListenStream=\nListenStream=0.0.0.0:2222\nListenStream=[::]:2222\n", [2222]),
+        ("ListenStream=/run/x\n", []),
+        ("", []),
+    ],
+)
+def test_ports_of_a_socket(text: str, ports: list[int]) -> None:
+    assert activation.socket_ports(text) == ports
+
+
+def test_a_sockets_drop_in() -> None:
+    system = FakeSystem({"/proc/net/if_inet6": ""})
+    text = activation.socket_text(system, [22, 2222])
+    assert activation.socket_ports("ListenStream=9\n" + text) == [22, 2222]
+    assert "ListenStream=[::]:2222" in text
+    assert "[::]" not in activation.socket_text(FakeSystem(), [22])
+
+
+RELOAD = [("systemctl", "reload", "--", "ssh.service")]
+RESTART = [("systemctl", "daemon-reload"), ("systemctl", "restart", "--", "ssh.socket")]
+STOPPED = [RESTART[0], ("systemctl", "stop", "--", "ssh.service"), RESTART[1]]
+
+
+@pytest.mark.parametrize(
+    ("units", "files", "ran"),
+    [
+        ({"ssh.service": ACTIVE, "ssh.socket": {}}, {}, RELOAD),
+        ({"ssh.service": {}, "ssh.socket": ACTIVE}, {}, RESTART),
+        ({"ssh.service": ACTIVE, "ssh.socket": ACTIVE}, {}, STOPPED),
+        ({"ssh.service": ACTIVE, "ssh.socket": ACTIVE}, {GENERATOR: ""}, STOPPED),
+        ({"ssh.service": {}, "ssh.socket": {}}, {}, []),
+    ],
+)
+def test_put_into_use(units: dict[str, Any], files: dict[str, str], ran: list[tuple[str, ...]]) -> None:
+    system = FakeSystem(files, units=units, commands={"systemctl ...": ""})
+    activation.put_into_use(system)
+    assert system.ran == ran
+
+
+def server(units: dict[str, Any], *, listening: list[int], files: dict[str, str] | None = None) -> FakeSystem:
+    """One where sshd opens what it is told."""
+    names = [f"{known.SSH} -Q {query}" for query in known.QUERIES]
+    opens = {"files": {"/proc/net/tcp": tcp(22, 2222)}}
+    commands: dict[str, Any] = {
+        f"{known.SSH} -V": {"err": "OpenSSH_9.2p1"},
+        **dict.fromkeys(names, ""),
+        f"{known.SSHD} -T": "port 22\n",
+        f"{known.SSHD} -t ...": "",
+        "systemctl reload ...": opens,
+        "systemctl restart ...": opens,
+        "systemctl daemon-reload": "",
+        "systemctl stop ...": "",
+        "systemctl cat ...": "[Socket]\nListenStream=22\n",
+        "journalctl ...": "error: Bind to port 2222 on 0.0.0.0 failed: Permission denied.\n",
+    }
+    return FakeSystem(
+        {
+            known.SSHD: "",
+            known.SSH: "",
+            config.MAIN: "Include /etc/ssh/sshd_config.d/*.conf\n",
+            "/home/ubuntu/.ssh/authorized_keys": "ssh-ed25519 AAAA me\n",
+            "/proc/net/tcp": tcp(*listening),
+            **(files or {}),
+        },
+        users={"ubuntu": (1000, 1000, "/home/ubuntu", "/bin/bash")},
+        units=units,
+        commands=commands,
+    )
+
+
+SSHD = {"name": config.DROP_IN, "template": "Port @ports@\n", "user": "ubuntu"}
+
+
+@pytest.mark.parametrize(
+    ("units", "files", "both", "socket"),
+    [
+        ({"ssh.service": ACTIVE, "ssh.socket": {}}, {}, "Port 2222\nPort 22\n", None),
+        ({"ssh.service": {}, "ssh.socket": ACTIVE}, {}, "Port 2222\nPort 22\n", [22, 2222]),
+        ({"ssh.service": {}, "ssh.socket": ACTIVE}, {GENERATOR: ""}, "Port 2222\nPort 22\n", None),
+    ],
+)
+def test_a_port_moves_and_the_old_one_stays_until_a_login_is_proven(
+    units: dict[str, Any], files: dict[str, str], both: str, socket: list[int] | None
+) -> None:
+    system = server(units, listening=[22], files=files)
+    resource = Sshd(**SSHD, port=2222)  # type: ignore[arg-type]
+    notes = Context(print, {})
+    resource.apply(system, [Change("ports", ["22"], ["2222"])], notes)
+    text = lambda path: (system.read(path) or b"").decode()  # noqa: E731
+    assert text(config.DROP_IN) == both
+    assert notes.note == "port 22 stays open until a new login works"
+    if socket is None:
+        assert system.read(activation.SOCKET_DROP_IN) is None
+    else:
+        assert activation.socket_ports(text(activation.SOCKET_DROP_IN)) == socket
+    assert resource.desired(system)["ports"] == resource.read(system)["ports"] == ["22", "2222"]
+    assert resource.proven(system)
+    assert text(config.DROP_IN) == "Port 2222\n"
+    assert not resource.proven(system)
+
+
+def test_ports_of_others_go_when_the_new_one_is_proven() -> None:
+    own = "Include /etc/ssh/sshd_config.d/*.conf\nPort 22\n"
+    system = server({"ssh.service": ACTIVE, "ssh.socket": {}}, listening=[22], files={config.MAIN: own})
+    resource = Sshd(**SSHD, port=2222)  # type: ignore[arg-type]
+    resource.apply(system, [], Context(print, {}))
+    assert system.read(config.MAIN) == own.encode()
+    resource.proven(system)
+    assert system.read(config.MAIN) == b"Include /etc/ssh/sshd_config.d/*.conf\n#hostwright# Port 22\n"
+
+
+def test_a_port_that_does_not_open() -> None:
+    system = server({"ssh.service": ACTIVE, "ssh.socket": {}}, listening=[22])
+    system.commands["systemctl reload ..."] = ""
+    resource = Sshd(**SSHD, port=2222)  # type: ignore[arg-type]
+    with pytest.raises(Failed) as caught:
+        resource.apply(system, [], Context(print, {}))
+    assert caught.value.message == "sshd does not listen at port 2222"
+    assert caught.value.tail == ("error: Bind to port 2222 on 0.0.0.0 failed: Permission denied.",)
+
+
+def test_without_a_port_in_the_inventory_ports_are_left_alone() -> None:
+    system = server({"ssh.service": ACTIVE, "ssh.socket": {}}, listening=[2200])
+    resource = Sshd(**SSHD)  # type: ignore[arg-type]
+    assert "ports" not in resource.desired(system)
+    resource.apply(system, [], Context(print, {}))
+    assert (system.read(config.DROP_IN) or b"").strip() == b""
+
+
+@pytest.mark.parametrize("by_fingerprint", [False, True])
+def test_a_pinned_host_key_stays(by_fingerprint: bool) -> None:
+    from hostwright.remote.resources.sshd import fingerprint
+
+    blob = "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTY="
+    system = server({"ssh.service": ACTIVE, "ssh.socket": {}}, listening=[22])
+    system.put("/etc/ssh/ssh_host_ecdsa_key.pub", f"ecdsa-sha2-nistp256 {blob} x\n")
+    system.put("/etc/ssh/ssh_host_dsa_key.pub", "ssh-dss AAAA x\n")
+    fields = {**SSHD, "template": "HostKey @host_keys@\n"}
+    pin = fingerprint(blob) if by_fingerprint else f"ecdsa-sha2-nistp256 {blob}"
+    Sshd(**fields, pinned=pin).apply(system, [], Context(print, {}))  # type: ignore[arg-type]
+    assert system.read(config.DROP_IN) == b"HostKey /etc/ssh/ssh_host_ecdsa_key\n"
