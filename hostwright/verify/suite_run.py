@@ -151,7 +151,7 @@ def verify(
 
     plugin = Plugin(inventory, hosts, connect, stream or sys.stdout, as_json)
     own = inventory.path.parent / "tests" / "server"
-    ours = [SUITE / f"test_{name}.py" for name in ("host", "firewall", "apps", "tls")]
+    ours = [SUITE / f"test_{name}.py" for name in ("host", "firewall", "security", "apps", "tls")]
     places = [*ours, *([own] if own.is_dir() else [])]
     # testinfra's own plugin has a `host` fixture of its own
     without = ("-p", "no:pytest11.testinfra", "-p", "no:cacheprovider")
