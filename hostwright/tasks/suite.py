@@ -39,8 +39,8 @@ class Part:
 
 UNIT = (Part("unit", ("tests/unit", *SIDE_BY_SIDE)), Part("app", ("app/tests",)))
 MACHINE = (
-    Part("machine", ("tests/machine", "-m", "not alone", *SIDE_BY_SIDE)),
-    Part("alone", ("tests/machine", "-m", "alone")),
+    Part("machine", ("tests/machine", "-m", "not alone and not soak", *SIDE_BY_SIDE)),
+    Part("alone", ("tests/machine", "-m", "alone and not soak")),
 )
 
 

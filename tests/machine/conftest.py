@@ -15,6 +15,8 @@ from hostwright.sandbox.base import machine_release
 
 from .acme import SUITE as ACME_SUITE
 from .acme import Bed
+from .tiny import Tiny
+from .vm import Site
 
 # a server is of the machine's own distribution: it comes from the machine's own package sources
 SUITES = ("jammy", "noble") if machine_release()[0] == "ubuntu" else ("bookworm", "trixie")
@@ -92,4 +94,28 @@ def acme(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     name = f"acme-{os.getpid()}"
     server = sandbox.up(name, suite=ACME_SUITE, ephemeral=True, say=print)[0]
     yield Bed(sandbox, server, tmp_path_factory.mktemp("acme"))
+    sandbox.down(name)
+
+
+@pytest.fixture(scope="session")
+def saved_site(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A VM with a site, provisioned with all hardening on, for all tests of this process that ask for it."""
+    try:
+        ensure(print, vm=True)
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    name = f"vm-{os.getpid()}"
+    yield Site(tmp_path_factory.mktemp("vm"), sandbox, name, SUITES[0])
+    sandbox.down(name)
+
+
+@pytest.fixture
+def vm(saved_site: Site, sandbox: Sandbox, tmp_path: Path, _numbers: Iterator[int]) -> Iterator[Tiny]:
+    """The project `tiny` on a VM of this test's own, which serves and has all hardening on.
+
+    It has a kernel, memory limits, swap and a firewall of its own, and goes on in seconds from what
+    `saved_site` has done in minutes. For a bare VM: `fresh_server("bare", vm=True)`.
+    """
+    name = f"like-{os.getpid()}-{next(_numbers)}"
+    yield saved_site.like(tmp_path, name)
     sandbox.down(name)
