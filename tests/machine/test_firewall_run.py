@@ -40,7 +40,8 @@ cat >/usr/sbin/nft <<'END'
 #!/bin/sh
 for last; do :; done
 if [ "$1" = -f ] && grep -q 'dport 4444 accept' "$last" 2>/dev/null; then
-    sed 's/tcp dport 22 accept/tcp dport 9 accept/' "$last" | exec /usr/sbin/nft.real -f -
+    sed 's/tcp dport 22 accept/tcp dport 9 accept/' "$last" | /usr/sbin/nft.real -f -
+    exit
 fi
 exec /usr/sbin/nft.real "$@"
 END

@@ -17,7 +17,7 @@ from .file import Before, compared, restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Optional, Sequence
 
     from ..system import System
     from .base import Change, Context, State, Value
@@ -96,14 +96,17 @@ class Firewall(Resource):
             "rules": None if content is None else sha256(content)[:12],
             "unit": "current" if all(found == wanted.encode() for _, wanted, found in units) else None,
             "at boot": system.readlink(ENABLED) == UNIT_FILE,
-            "in force": self._in_force(system),
+            "in force": self._in_force(system, content),
             "left in ufw": ufw.ours if system.exists("/usr/sbin/ufw") else [],
             "ufw by default": "allow" if ufw.policy == "ACCEPT" else "deny",
         }
 
-    def _in_force(self, system: System) -> str:
-        found, wanted = system.nft_chains(TABLE), self.ruleset(system).shape
-        if (found or {}) == dict(wanted):
+    def _in_force(self, system: System, content: Optional[bytes]) -> str:
+        """Compared where the file is the one that should be; another one is to be loaded anyway."""
+        found, wanted = system.nft_chains(TABLE), self.ruleset(system)
+        if content != wanted.text.encode():
+            return "yes" if found or not wanted.shape else "no"
+        if (found or {}) == dict(wanted.shape):
             return "yes"
         return "no" if found is None else "not as it should be"
 
