@@ -237,7 +237,7 @@ def test_a_container_is_not_open_by_rules_of_its_own(walled: Walled) -> None:
     assert walled.seen("tcp", 8080, 8443) == both(8080, 8443), "what our chain is for"
 
     repaired = walled.firewall()
-    assert ["in force", "not as it should be", "yes"] in repaired["changes"], repaired
+    assert ["in force", "not as it should be", True] in repaired["changes"], repaired
     assert walled.seen("tcp", 22, 8080, 8443) == both(22)
     # the server itself, and containers among themselves
     walled.sh(REACH.format("172.17.0.2", 80) + "ip netns exec c2 " + REACH.format("172.17.0.1", 8080))
@@ -270,7 +270,7 @@ def test_tables_of_others_stay_and_ours_comes_back(walled: Walled) -> None:
     walled.sh("nft flush ruleset")
     assert walled.seen("tcp", 22, 8080) == both(22, 8080)
     done = walled.firewall()
-    assert done["changes"] == [["in force", "no", "yes"]], done
+    assert done["changes"] == [["in force", False, True]], done
     assert walled.seen("tcp", 22, 8080) == both(22)
 
 

@@ -17,12 +17,13 @@ from .file import Before, compared, restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Sequence
+    from typing import Iterable, Optional, Sequence
 
     from ..system import System
     from .base import Change, Context, State, Value
 
 NFT, UFW = "nftables", "ufw"
+UNITS = "content of " + UNIT
 GLOBAL = " 00 "  # the scope of an address in /proc/net/if_inet6 that the world can reach
 
 
@@ -65,13 +66,14 @@ class Firewall(Resource):
     def desired(self, system: System) -> State:
         wanted = self.ruleset(system)
         state: dict[str, Value] = {
+            "type": "file",
             "by": NFT if wanted.filters else UFW,
             "open": [str(rule) for rule in wanted.rules],
             "outside": list(wanted.outside),
-            "rules": sha256(wanted.text.encode())[:12],
-            "unit": "current",
+            "content": sha256(wanted.text.encode())[:12],
+            UNITS: sha256(_joined(text.encode() for _, text in FILES))[:12],
             "at boot": True,
-            "in force": "yes",
+            "in force": True,
         }
         if wanted.filters:
             state["left in ufw"] = []
@@ -88,27 +90,27 @@ class Firewall(Resource):
             )
         text = (content or b"").decode("utf-8", "replace")
         opened, interfaces = read(text)
-        units = [(path, wanted, system.read(path)) for path, wanted in FILES]
         return {
+            "type": None if content is None else "file",
             "by": None if content is None else NFT if "chain input" in text else UFW,
             "open": ufw.open(self.rules) if ufw.active else opened,
             "outside": interfaces,
-            "rules": None if content is None else sha256(content)[:12],
-            "unit": "current" if all(found == wanted.encode() for _, wanted, found in units) else None,
+            "content": None if content is None else sha256(content)[:12],
+            UNITS: sha256(_joined(system.read(path) or b"" for path, _ in FILES))[:12],
             "at boot": system.readlink(ENABLED) == UNIT_FILE,
             "in force": self._in_force(system, content),
             "left in ufw": ufw.ours if system.exists("/usr/sbin/ufw") else [],
             "ufw by default": "allow" if ufw.policy == "ACCEPT" else "deny",
         }
 
-    def _in_force(self, system: System, content: Optional[bytes]) -> str:
+    def _in_force(self, system: System, content: Optional[bytes]) -> Value:
         """Compared where the file is the one that should be; another one is to be loaded anyway."""
         found, wanted = system.nft_chains(TABLE), self.ruleset(system)
         if content != wanted.text.encode():
-            return "yes" if found or not wanted.shape else "no"
+            return bool(found or not wanted.shape)
         if (found or {}) == dict(wanted.shape):
-            return "yes"
-        return "no" if found is None else "not as it should be"
+            return True
+        return False if found is None else "not as it should be"
 
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
         wanted, ufw = self.ruleset(system), Ufw(system)
@@ -149,6 +151,10 @@ class Firewall(Resource):
     def content_diff(self, system: System) -> list[str]:
         old, new = system.read(self.name), self.ruleset(system).text.encode()
         return compared(old, new) if old != new else []
+
+
+def _joined(contents: Iterable[bytes]) -> bytes:
+    return b"\0".join(contents)
 
 
 def _put(system: System, path: str, text: str) -> bool:

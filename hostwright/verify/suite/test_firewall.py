@@ -14,7 +14,7 @@ def wanted(server):
         pytest.skip("hardening: {firewall: false}")
 
 
-def ufw_is_on(host) -> bool:
+def ufw_is_on(host):
     return host.run("grep -qix 'ENABLED=yes' /etc/ufw/ufw.conf && test -x /usr/sbin/ufw").succeeded
 
 
@@ -36,7 +36,7 @@ def test_firewall_in_force_is_the_one_of_its_file(host):
     assert _rules(live.stdout) == _rules(meant.stdout)
 
 
-def _rules(listing: str) -> list[str]:
+def _rules(listing):
     """Without what an hour after the first load is gone by itself, and without what nft calls an interface."""
     lines = [line.strip() for line in listing.splitlines()]
     return [line for line in lines if line and not line.startswith("elements = ")]

@@ -53,7 +53,7 @@ def test_the_first_time() -> None:
     assert found["by"] == [None, "nftables"]
     assert found["open"] == [[], ["22/tcp", "80/tcp", "443/tcp"]]
     assert found["outside"] == [[], ["ens3"]]
-    assert found["in force"] == ["no", "yes"]
+    assert found["in force"] == [False, True]
     assert apply(wanted, system) == [
         CHECK,
         "systemctl daemon-reload",
@@ -87,19 +87,19 @@ def test_one_more_port() -> None:
 @pytest.mark.parametrize(
     ("nft", "said"),
     [
-        (None, "no"),
-        ({"input": ["drop", 13], "published": [None, 4], "forward": ["accept", 1]}, "yes"),
+        (None, False),
+        ({"input": ["drop", 13], "published": [None, 4], "forward": ["accept", 1]}, True),
         ({"input": ["accept", 13], "published": [None, 4], "forward": ["accept", 1]}, "not as it should be"),
         ({"input": ["drop", 14], "published": [None, 4], "forward": ["accept", 1]}, "not as it should be"),
         ({"input": ["drop", 13], "published": [None, 4]}, "not as it should be"),
         ({}, "not as it should be"),
     ],
 )
-def test_what_somebody_did_to_the_table(nft: Any, said: str) -> None:
+def test_what_somebody_did_to_the_table(nft: Any, said: Any) -> None:
     wanted = firewall()
     system = settled(wanted, server(wanted))
     system.happen({"nft": {TABLE: nft}})
-    assert changes(wanted, system) == ({} if said == "yes" else {"in force": [said, "yes"]})
+    assert changes(wanted, system) == ({} if said is True else {"in force": [said, True]})
 
 
 def test_what_somebody_did_to_the_files() -> None:
@@ -109,7 +109,14 @@ def test_what_somebody_did_to_the_files() -> None:
     system.unlink(ENABLED)
     system.unlink(DROPIN)
     found = changes(wanted, system)
-    assert set(found) == {"open", "outside", "rules", "unit", "at boot", "by"}
+    assert set(found) == {
+        "open",
+        "outside",
+        "content",
+        "content of hostwright-firewall.service",
+        "at boot",
+        "by",
+    }
     assert apply(wanted, system)[1:] == ["systemctl daemon-reload", f"systemctl enable -- {UNIT}", RELOAD]
     assert changes(wanted, system) == {}
 
