@@ -135,6 +135,22 @@ class Guarded(Project):
         """The run goes on."""
         self.run(f"rm -f {RUNTIME}/hold")
 
+    def run_until_up(self, port: int = 22, user: str = "ubuntu") -> Server:
+        """Boot it after a power cut, and wait until somebody can log in."""
+        booting = threading.Thread(target=self._start)
+        booting.start()
+        until(lambda: self.log_in(user, port), SOON, f"a login at port {port} after the boot")
+        booting.join()
+        return self.sandbox.get(self.server.name)
+
+    def _start(self) -> None:
+        from hostwright.errors import SandboxError
+
+        try:
+            self.sandbox.start(self.server.name)
+        except SandboxError:  # it waits for port 22, which may be closed by now
+            return
+
     def kill(self, process: subprocess.Popen[str]) -> None:
         """The controller."""
         os.killpg(process.pid, signal.SIGKILL)
