@@ -46,7 +46,14 @@ class Server:
         """
         options = (
             *("-F", "none", "-S", "none", "-i", str(self.identity_file)),
-            *("-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
+            *(
+                "-o",
+                "IdentitiesOnly=yes",
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                f"ConnectTimeout={60 if self.vm else 10}",
+            ),
             *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=none"),
             *("-o", "StrictHostKeyChecking=yes"),
         )

@@ -26,7 +26,9 @@ from .seed import write_initrd
 
 MEMORY_MIB = 1024
 CPUS = 2
-BOOT_TIMEOUT = {False: 90.0, True: 400.0}  # seconds; in software on a machine that is busy it takes a while
+# seconds with KVM, and in software; that takes a while on a machine that is busy
+BOOT_TIMEOUT = {False: 90.0, True: 600.0}
+FIRST_WORD = {False: 2.0, True: 10.0}
 KERNEL = "root=/dev/vda ro console=ttyS0 net.ifnames=0 quiet"
 
 
@@ -176,7 +178,7 @@ class VirtualMachine:
     def wait_for_login(self, server: Server) -> None:
         """As in `Box`."""
         slow = is_software(acceleration(self.image))
-        login.wait(server, self.running, BOOT_TIMEOUT[slow])
+        login.wait(server, self.running, BOOT_TIMEOUT[slow], FIRST_WORD[slow])
 
     def execute(
         self, argv: Sequence[str], timeout: float, stdin: str | None = None
