@@ -197,6 +197,53 @@ def test_it_goes_when_it_is_switched_off(walled: Guarded) -> None:
     assert "1 changed" in walled.inv("provision").out
 
 
+# -- ufw ------------------------------------------------------------------------------------------------------
+
+WITH_UFW = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq; apt-get install -qq -y --no-install-recommends ufw >/dev/null 2>&1
+ufw default allow incoming; ufw allow 9000/tcp comment mine; ufw --force enable
+mv /usr/sbin/ufw /usr/sbin/ufw.real
+cat >/usr/sbin/ufw <<'END'
+#!/bin/sh
+# forgets SSH
+if [ "$1" = allow ] && [ "$9" = 22 ]; then exit 0; fi
+exec /usr/sbin/ufw.real "$@"
+END
+chmod 755 /usr/sbin/ufw
+"""
+
+
+def test_what_ufw_is_told_is_put_back_too(
+    tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer
+) -> None:
+    server = fresh_server("fwufw", SUITES[-1])
+    guarded = Guarded(tmp_path, server, sandbox)
+    guarded.run(WITH_UFW, timeout=180)
+    guarded.says(hardening=FIREWALL_ONLY)
+    before = guarded.run("cat /etc/ufw/user.rules /etc/ufw/user6.rules /etc/default/ufw")
+    with Logins(guarded) as logins:
+        done = guarded.inv("provision", code=1)
+    print(done)
+    assert "who gets in was put back as it was" in flat(done.out), done
+    assert logins.longest < SOON
+    assert guarded.log_in()
+    assert guarded.run("cat /etc/ufw/user.rules /etc/ufw/user6.rules /etc/default/ufw") == before
+    assert "allow (incoming)" in guarded.run("ufw.real status verbose")
+
+    guarded.run("mv /usr/sbin/ufw.real /usr/sbin/ufw")
+    done = guarded.inv("provision")
+    assert "by ufw" in flat(done.out), done
+    listed = guarded.run("ufw status verbose")
+    print(listed)
+    assert "deny (incoming)" in listed
+    assert "# mine" in listed
+    assert guarded.log_in()
+    assert "0 changed" in guarded.inv("provision").out
+    said = flat(guarded.inv("verify").out)
+    assert "ok web1 firewall keeps out what is not open" in said, said
+
+
 # -- live traffic ---------------------------------------------------------------------------------------------
 
 TALKS = """

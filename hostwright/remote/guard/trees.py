@@ -36,7 +36,8 @@ UNITS = ("hostwright-firewall.service", "ssh.socket", "ssh.service")
 # (beginning of a path, unit that must be running now, command): run when something there was put back. Files of the
 # units above need none: those are restarted.
 RELOADS = (
-    ("/etc/ufw/", "ufw.service", ("ufw", "reload")),
-    ("/etc/default/ufw", "ufw.service", ("ufw", "reload")),
+    # ufw.service is not started by `ufw enable`, and reloading does nothing where ufw is off
+    ("/etc/ufw/", "sysinit.target", ("ufw", "reload")),
+    ("/etc/default/ufw", "sysinit.target", ("ufw", "reload")),
     ("/etc/fail2ban/", "fail2ban.service", ("systemctl", "restart", "--", "fail2ban.service")),
 )
