@@ -95,6 +95,10 @@ class Dropped:
     def _remove(self, kind: str, name: str) -> None:
         if kind == "unit":
             self._system.run(("systemctl", "disable", "--now", "--", name), timeout=120, check=False)
+        elif kind == "sshd":
+            from .ssh.leave import leave
+
+            leave(self._system, name)
         elif kind == "account":
             from .accounts import retire
 

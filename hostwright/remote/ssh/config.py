@@ -19,6 +19,7 @@ DROP_IN = FOLDER + "/00-hostwright.conf"
 EVERY = "Include %s/*.conf" % FOLDER
 OURS = "Include %s" % DROP_IN
 ASIDE = "#hostwright# "
+HEAD = "# the first value wins: this is put here by Hostwright"
 TOKEN = re.compile(r"@([a-z_]+)@")
 CONDITION = re.compile(r"\s*#\?([a-z]+)\Z")
 # may be there more than once, so others' values count beside ours
@@ -72,7 +73,7 @@ def put_first(text: str) -> str:
             if found and found[0][0] == "include" and any(_covers(part) for part in found[0][1].split()):
                 lines[number] = ASIDE + line
     head = EVERY if where == "later" else OURS
-    return "\n".join(["# the first value wins: this is put here by Hostwright", head, "", *lines]) + "\n"
+    return "\n".join([HEAD, head, "", *lines]) + "\n"
 
 
 def others(system: System) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from hostwright.remote.resources.base import Change, Context, Failed
 from hostwright.remote.resources.sshd import Sshd
 from hostwright.remote.ssh import activation, config, known
+from hostwright.remote.ssh.leave import leave
 from hostwright.testing import FakeSystem
 
 GENERATOR = activation.GENERATORS[0]
@@ -186,3 +187,17 @@ def test_a_pinned_host_key_stays(by_fingerprint: bool) -> None:
     pin = fingerprint(blob) if by_fingerprint else f"ecdsa-sha2-nistp256 {blob}"
     Sshd(**fields, pinned=pin).apply(system, [], Context(print, {}))  # type: ignore[arg-type]
     assert system.read(config.DROP_IN) == b"HostKey /etc/ssh/ssh_host_ecdsa_key\n"
+
+
+def test_sshd_as_it_was_before_us() -> None:
+    """`hardening: {ssh: false}` where it was on: what was set aside has its say again."""
+    own = "Port 22\nInclude /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n"
+    system = server({"ssh.service": ACTIVE, "ssh.socket": {}}, listening=[22], files={config.MAIN: own})
+    resource = Sshd(**SSHD, port=2222)  # type: ignore[arg-type]
+    resource.apply(system, [], Context(print, {}))
+    resource.proven(system)
+    assert system.read(config.MAIN) != own.encode()
+    leave(system, config.DROP_IN)
+    assert system.read(config.MAIN) == own.encode()
+    assert not system.exists(config.DROP_IN)
+    assert system.ran[-1] == ("systemctl", "reload", "--", "ssh.service")
