@@ -17,7 +17,7 @@ def admin(host: Host, public_key: str) -> list[Resource]:
         public_key: the key that `bootstrap_user` logs in with, as in authorized_keys.
     """
     # sudo reads no file with a dot in its name
-    sudoers = f"/etc/sudoers.d/hostwright-{host.user.replace('.', '_')}"
+    sudoers = f"/etc/sudoers.d/hostwright-{host.user.replace('.', '__')}"
     return [
         User(name=host.user, system=False, home=f"/home/{host.user}", shell="/bin/bash"),
         AuthorizedKey(name=host.user, key=public_key),

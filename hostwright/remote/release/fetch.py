@@ -75,7 +75,9 @@ def fetch(
         return str(ref)
     known_hosts = state + "/git_known_hosts"
     env = {
-        "GIT_SSH_COMMAND": _ssh(system, layout, known_hosts),
+        "GIT_SSH_COMMAND": _ssh(system, layout, known_hosts, agent=bool(source.get("forward_agent"))),
+        # also where a git server sends us elsewhere: never over http, and never through a helper (git(1), ext::)
+        "GIT_ALLOW_PROTOCOL": "https:ssh:file",
         # a transfer that stands still for a minute will not go on
         "GIT_HTTP_LOW_SPEED_LIMIT": "1",
         "GIT_HTTP_LOW_SPEED_TIME": "60",
@@ -121,13 +123,15 @@ def _fetch(repository: Repository, url: str, ref: str, env: Mapping[str, str]) -
             repository.git("update-ref", "-d", name)
 
 
-def _ssh(system: System, layout: Layout, known_hosts: str) -> str:
+def _ssh(system: System, layout: Layout, known_hosts: str, *, agent: bool) -> str:
     """GIT_SSH_COMMAND, which git gives to a shell: every word is quoted."""
     words = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15"]
     # a first contact is recorded, a changed key refused: the same as for the servers we manage
     words += ["-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=%s" % known_hosts]
     if system.exists(layout.deploy_key):
         words += ["-i", layout.deploy_key]
+        # no other key of root's is shown to the git server
+        words += [] if agent else ["-o", "IdentitiesOnly=yes"]
     return " ".join(shlex.quote(word) for word in words)
 
 

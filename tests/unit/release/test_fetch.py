@@ -189,3 +189,27 @@ def test_agent_forwarding(monkeypatch: pytest.MonkeyPatch) -> None:
     error, system = asked(SSH, "never asked", forward_agent=True)
     assert error.message.startswith("your ssh agent did not arrive")
     assert system.ran == []
+
+
+def test_nothing_but_https_ssh_and_files(remote: Work, repository: Repository, tmp_path: Path) -> None:
+    """Whatever a redirect or root's own git configuration says."""
+    remote.commit()
+    canary = tmp_path / "canary"
+    other = str(tmp_path / "repo.git")
+    git(tmp_path / "repo.git", "config", f"url.ext::sh -c touch% {canary}.insteadOf", "https://git.invalid/")
+    git(tmp_path / "repo.git", "config", "protocol.ext.allow", "always")
+    source = {"kind": "git", "url": "https://git.invalid/x", "ref": "main"}
+    with pytest.raises(StepError) as error:
+        fetch(Repository(Plain(), other), Plain(), Layout("hello"), source, "/var/lib/hostwright")
+    assert any("transport 'ext' not allowed" in line for line in error.value.tail)
+    assert not canary.exists()
+
+
+def test_a_deploy_key_is_the_only_key_that_is_shown(repository: Repository) -> None:
+    layout = Layout("hello")
+    command = module._ssh(FakeSystem({layout.deploy_key: "key"}), layout, "/k", agent=False)
+    assert f"-i {layout.deploy_key} -o IdentitiesOnly=yes" in command
+    assert "StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/k" in command
+    assert "IdentitiesOnly" not in module._ssh(
+        FakeSystem({layout.deploy_key: "key"}), layout, "/k", agent=True
+    )
