@@ -27,7 +27,7 @@ def process_files(
         RenderError
     """
     files, start = {}, []
-    names = {"app": app, "release": release, "properties": [line.replace("%", "%%") for line in properties]}
+    names = {"app": app, "release": release, "properties": [_written(line) for line in properties]}
     for name, process in app.processes.items():
         unit = process_unit(app.name, name, release.id)
         given = {"name": name, "process": process, "command": exec_words(process.argv)}
@@ -56,6 +56,11 @@ def process_fields(app: App) -> dict[str, Any]:
             name: {"argv": list(timer.argv), "calendar": timer.calendar} for name, timer in app.timers.items()
         },
     }
+
+
+def _written(line: str) -> str:
+    """A setting as a unit file has it: "%" begins a specifier, except where it is a unit; systemd.unit(5)."""
+    return line if line.startswith("CPUQuota=") else line.replace("%", "%%")
 
 
 def exec_words(argv: Sequence[str]) -> str:
