@@ -51,7 +51,6 @@ SYSCTL: Mapping[str, Setting] = {
     "fs.suid_dumpable": Setting("0 or 2", lambda value: value in (0, 2)),
     "vm.mmap_min_addr": least(4096),
     "net.ipv4.tcp_syncookies": least(1, MEDIUM),
-    "net.ipv4.conf.all.rp_filter": least(1),
     "net.ipv4.conf.all.accept_redirects": exactly(0),
     "net.ipv4.conf.all.secure_redirects": exactly(0),
     "net.ipv4.conf.all.send_redirects": exactly(0),
