@@ -282,7 +282,7 @@ def _nginx_works(shop: Probed) -> None:
     # larger than memory buffers: nginx puts it into a file of its own
     sent = shop.sh(
         "head -c 25000000 /dev/zero > /tmp/body; curl -sSk -o /dev/null -w '%{http_code}' --data-binary @/tmp/body "
-        "-H 'Host: hello.sandbox.test' https://127.0.0.1/probe --resolve hello.sandbox.test:443:127.0.0.1"
+        f"--resolve {NAME}:443:127.0.0.1 https://{NAME}/probe"
     )
     assert sent == "405", "the app has got all of it, and takes no POST there"
     assert shop.probe()["does"] == WORKS
