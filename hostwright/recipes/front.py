@@ -90,6 +90,20 @@ class Name:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A certificate's files, and when they are the ones that are served; empty: always."""
+
+    chain: str
+    key: str
+    conditions: str
+
+    @property
+    def mark(self) -> str:
+        """The end of a line that depends on it."""
+        return f" #?{self.conditions}" if self.conditions else ""
+
+
+@dataclass(frozen=True)
 class Redirect:
     """A name that is redirected: how `if ($host ...)` finds it, and where it goes."""
 
@@ -142,13 +156,28 @@ class Front:
 
     def covers(self, name: str) -> str:
         """The condition that the certificate covers a name."""
-        return f"covers:{self.certificate.certificate}:{name}"
+        return f"covers:{self._chains}:{name}"
+
+    @property
+    def _chains(self) -> str:
+        """The first of these that is there is served."""
+        return ",".join([self.certificate.certificate, *self.certificate.before[:1]])
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """Chain and key that are served."""
+        https = self.certificate
+        own = (https.certificate, https.key)
+        if not https.before:
+            return [Pair(*own, "")]
+        there = f"certificate:{https.certificate}"
+        return [Pair(*own, there), Pair(*https.before, f"!{there}")]
 
     @property
     def tls_when(self) -> str:
         """When there is something to serve on port 443."""
         covered = [self.covers(name) for name in self.app.domains]
-        return "|".join(covered) if covered else f"certificate:{self.certificate.certificate}"
+        return "|".join(covered) if covered else f"certificate:{self._chains}"
 
     @property
     def tls_names(self) -> list[Name]:

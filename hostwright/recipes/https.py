@@ -17,6 +17,7 @@ class Https:
         names: domains it should hold, the canonical one first; empty where the app answers to every name.
         addresses: IP addresses it should hold.
         hsts: value of Strict-Transport-Security; empty for none.
+        before: (chain, key) of another certificate, which is served as long as there is none here; empty for none.
     """
 
     certificate: str
@@ -24,6 +25,7 @@ class Https:
     names: tuple[str, ...]
     addresses: tuple[str, ...] = ()
     hsts: str = ""
+    before: tuple[str, str] | tuple[()] = ()
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ def https_of(app: App, host: Host) -> Https | None:
         names=tuple(names),
         addresses=tuple(filter(None, [certified_address(app, host)])),
         hsts=tls.hsts_header,
+        # what was served before a CA is asked goes on being served while it refuses
+        before=(f"{OWN}/{app.name}/fullchain.pem", f"{OWN}/{app.name}/privkey.pem") if tls.is_acme else (),
     )
 
 

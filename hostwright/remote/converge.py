@@ -65,6 +65,8 @@ class Converge:
         self.guarded = Guarded(self, guard)
         self.counts = {"changed": 0, "unchanged": 0, "failed": 0, "skipped": 0, "unknown": 0}
         self.would_notify: dict[str, list[str]] = {}
+        # what of theirs left the catalog stays for now: it may be what still serves
+        self.failed_apps: set[str] = set()
         self._stopped_by = ""
 
     def converge(self) -> events.RunFinished:
@@ -129,6 +131,7 @@ class Converge:
             return
         except (Failed, CommandFailed, OSError) as error:
             self.failed(resource.id, resource.title, error, start, isolated=resource.isolated)
+            self.failed_apps.add(resource.app)
             return
         self.count("changed")
         self.run.emit(

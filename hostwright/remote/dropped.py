@@ -44,6 +44,8 @@ class Dropped:
         converge = self._converge
         for kind, name in self._records.dropped(converge.catalog):
             start, id, title = time.monotonic(), "%s:%s" % (kind, name), "%s %s" % (kind, name)
+            if self._records.app_of(id) in converge.failed_apps - {""}:
+                continue
             if kind in ("file", "symlink") and self._system.stat(name) is None:
                 self._records.forget(id)
                 continue

@@ -7,6 +7,7 @@ path:/abs/path                      exists
 nginx-names:/abs/path               a file of nginx's configuration names something there, as a file or as a socket
 certificate:/abs/fullchain.pem      can be read as a certificate, and privkey.pem lies beside it
 covers:/abs/fullchain.pem:NAME      ... and this domain, `*.domain` or IP address is in it
+                                    with several paths, `/abs/one.pem,/abs/other.pem`: the first that is one counts
 !COND                               not
 ONE|OTHER                           either
 
@@ -91,9 +92,11 @@ class Features:
             if kind == "nginx-names":
                 return self._named(rest)
             if kind == "certificate":
-                return self._certificate(rest)
+                return self._first(rest) is not None
             if kind == "covers" and ":" in rest:
-                return self._covers(*rest.split(":", 1))
+                paths, name = rest.split(":", 1)
+                path = self._first(paths)
+                return path is not None and self._covers(path, name)
         compared = COMPARISON.match(condition)
         if not compared:
             raise ValueError("unknown condition %r" % condition)
@@ -153,6 +156,10 @@ class Features:
             self._certificates[path] = kept
         return kept[1]
 
+    def _first(self, paths: str) -> Optional[str]:
+        """The first of several that is a certificate with its key."""
+        return next((path for path in paths.split(",") if self._certificate(path)), None)
+
     def _certificate(self, path: str) -> bool:
         if path in self._assumed:
             return True
@@ -163,7 +170,7 @@ class Features:
         if path in self._assumed:
             return covered(self._assumed[path], name)
         found = self._read(path)
-        return found is not None and found.covers(name) and self._certificate(path)
+        return found is not None and found.covers(name)
 
 
 def fit(text: str, has: Callable[[str], bool]) -> str:

@@ -204,6 +204,10 @@ class Records:
                 found.append((kind, name))
         return sorted(found, key=lambda item: REMOVABLE.index(item[0]))
 
+    def app_of(self, id: str) -> str:
+        """The app that a resource of ours belongs to; empty: the host."""
+        return str(self.owned.get(id, {}).get("projects", {}).get(self.project, {}).get("app", ""))
+
     def orphans(self, catalog: Catalog) -> list[str]:
         """Our apps that are on the host and not in the catalog."""
         wanted = {resource.app for resource in catalog.resources}

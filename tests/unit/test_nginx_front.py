@@ -524,3 +524,37 @@ def test_twenty_apps_with_forty_names(tmp_path: Path) -> None:
     best = min(look(Elsewhere(root)) for _ in range(5))
     print(f"{best * 1000:.2f} ms an app, {len(resources)} files")
     assert best < 0.005
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "served"),
+    [
+        (True, False, "/etc/hostwright/tls/shop"),  # the CA refuses: what was there goes on
+        (True, True, "/etc/letsencrypt/live/shop"),
+        (False, True, "/etc/letsencrypt/live/shop"),
+        (False, False, ""),
+    ],
+)
+def test_another_certificate_is_served_as_long_as_the_ca_gives_none(
+    tmp_path: Path, own: bool, asked: bool, served: str
+) -> None:
+    app = app_of(tmp_path, "domains: [shop.test]")
+    at, before = folder("shop"), "/etc/hostwright/tls/shop"
+    pair = (f"{before}/fullchain.pem", f"{before}/privkey.pem")
+    site = Site(app, Https(f"{at}/fullchain.pem", f"{at}/privkey.pem", app.domains, before=pair))
+    tree = Tree(tmp_path, site)
+    for there, where in ((own, before), (asked, at)):
+        if there:
+            tree.system.put(f"{where}/fullchain.pem", pem(make(("shop.test",))))
+            tree.system.put(f"{where}/privkey.pem", "key")
+    (found,) = [r for r in tree.resources if isinstance(r, File) and r.name.endswith("shop.tls.conf")]
+    content = found._wanted(tree.system)[found.name]
+    if not served:
+        assert content is None
+        return
+    assert content is not None
+    lines = [line.strip() for line in content.decode().splitlines() if "ssl_certificate" in line]
+    assert lines == [
+        f"ssl_certificate {served}/fullchain.pem;",
+        f"ssl_certificate_key {served}/privkey.pem;",
+    ]

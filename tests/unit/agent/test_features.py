@@ -290,3 +290,28 @@ def test_what_nginx_names(line: str, named: bool, where: str) -> None:
 
 def test_without_nginx_it_names_nothing() -> None:
     assert not Features(FakeSystem()).hold("nginx-names:/home")
+
+
+OWN = "/etc/hostwright/tls/shop/fullchain.pem"
+
+
+@pytest.mark.parametrize(
+    ("there", "covered"),
+    [
+        ((), []),
+        ((OWN,), ["old.test", "shop.test"]),
+        ((CHAIN, OWN), ["new.test", "shop.test"]),
+        ((CHAIN,), ["new.test", "shop.test"]),
+    ],
+)
+def test_of_several_certificates_the_first_that_is_there_counts(
+    there: tuple[str, ...], covered: list[str]
+) -> None:
+    system = FakeSystem()
+    names = {CHAIN: ("shop.test", "new.test"), OWN: ("shop.test", "old.test")}
+    for path in there:
+        system.put(path, pem(make(names[path])))
+        system.put(str(Path(path).with_name("privkey.pem")), "key")
+    assert system.has(f"certificate:{CHAIN},{OWN}") is bool(there)
+    seen = [n for n in ("new.test", "old.test", "shop.test") if system.has(f"covers:{CHAIN},{OWN}:{n}")]
+    assert seen == covered

@@ -104,3 +104,22 @@ def test_a_check_pretends_and_asks_nobody() -> None:
     server = system()
     converge(server, site("site"), Asked(name="certificate"), apply=False)
     assert server.ran == [("pretend", "certificate")]
+
+
+def test_what_left_the_catalog_of_an_app_that_failed_stays_until_it_does_not() -> None:
+    """Its old certificate may be what still serves."""
+
+    def old(app: str) -> File:
+        return File(name=f"/etc/{app}/fullchain.pem", content="x", app=app)
+
+    server = system()
+    converge(server, old("shop"), old("blog"))
+    failing = Asked(name="certificate", fails=True)
+    failing.app = "shop"
+    others = [File(name=f"/etc/{app}/else", content="x", app=app) for app in ("shop", "blog")]
+    converge(server, failing, *others)
+    assert server.exists("/etc/shop/fullchain.pem")
+    assert not server.exists("/etc/blog/fullchain.pem")
+    failing.fails = False
+    converge(server, failing, *others)
+    assert not server.exists("/etc/shop/fullchain.pem")

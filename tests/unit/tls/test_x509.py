@@ -21,7 +21,11 @@ from tests.unit.tls.certificates import KEYS, NOW, der, make, name, pem
 PATH = "/etc/letsencrypt/live/hello/fullchain.pem"
 
 label = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
-domain = st.lists(label, min_size=2, max_size=4).map(".".join)
+# the last label of a name is no number, else it would be an address: WHATWG URL, "ends in a number"
+top = label.filter(lambda text: not text.isdigit())
+domain = st.builds(
+    lambda labels, last: ".".join([*labels, last]), st.lists(label, min_size=1, max_size=3), top
+)
 wildcard = domain.map("*.{}".format)
 address = st.ip_addresses().map(str)
 people = st.text(
@@ -32,7 +36,7 @@ people = st.text(
     max_size=60,
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# the years 1951 to 9980
+# the years 1951 to 9980.filter(lambda text: len(text.encode()) <= 64)  # X.520's upper bound
 moments = st.integers(-599_616_000, 252_771_235_200).map(lambda seconds: EPOCH + timedelta(seconds=seconds))
 
 
