@@ -34,9 +34,9 @@ people = st.text(
     ),
     min_size=1,
     max_size=60,
-)
+).filter(lambda text: len(text.encode()) <= 64)  # X.520's upper bound
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# the years 1951 to 9980.filter(lambda text: len(text.encode()) <= 64)  # X.520's upper bound
+# the years 1951 to 9980
 moments = st.integers(-599_616_000, 252_771_235_200).map(lambda seconds: EPOCH + timedelta(seconds=seconds))
 
 
