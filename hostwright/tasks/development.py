@@ -63,7 +63,7 @@ def test(
     help={
         "switches": "How many deploys and rollbacks (default 200: about 40 minutes).",
         "minutes": "Begin nothing new after so many; the same command goes on later (exit code 75).",
-        "only": "Comma list: switches, killed, restarts, power, database, control, ...",
+        "only": "Comma list: switches, killed, restarts, power, database, control, vm, ...",
         "anew": "Forget what an earlier run of as many switches has done.",
         **DEBUG,
     },

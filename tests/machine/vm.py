@@ -42,7 +42,7 @@ class Site:
         self._took("boot")
         self.tiny = Tiny(folder, server, sandbox)
         self.tiny.edit_inventory(", hardening: off", "")
-        self.tiny.edit_inventory("timeout: 20}", "timeout: 120}}\n    limits: {memory: " + LIMIT)
+        self.tiny.edit_inventory("timeout: 20}", f"timeout: 120}}\n    limits: {{memory: {LIMIT}}}")
         served = self.tiny.folder / "served.py"
         served.write_text(
             served.read_text().replace('    if path == "/slow"', EATS + '    if path == "/slow"')

@@ -14,6 +14,7 @@ from tests.soak.scenarios.power import every_step, random_moments
 from tests.soak.scenarios.power_cut import power_cut
 from tests.soak.scenarios.restarts import restarts
 from tests.soak.scenarios.switches import switches
+from tests.soak.scenarios.vm import vm
 from tests.soak.traffic import HTTP, Plan
 
 CHUNK = 20  # switches in one piece
@@ -32,6 +33,7 @@ def schedule(count: int) -> list[Piece]:
         ("database", _database),
         ("cuts", every_step),
         ("moments", random_moments),
+        ("vm", vm),
     ]
     starts = range(0, count, CHUNK)
     chunks = [Piece(f"switches-{at:04}", partial(_switches, at, min(CHUNK, count - at))) for at in starts]

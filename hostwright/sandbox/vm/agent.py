@@ -20,9 +20,9 @@ from ...errors import SandboxError
 from ..locks import locked
 from .qmp import connect
 
-ANSWER = 20.0  # seconds within which an agent that is there answers
+ANSWER = 60.0  # seconds within which an agent that is there answers, on a busy machine too
 GRACE = 30.0  # seconds by which the server's clock may be late
-NOT_FOUND = 127
+TAKEN = {"exited": True, "signal": signal.SIGKILL}  # by a system that went down
 
 
 class Silent(Exception):
@@ -98,28 +98,30 @@ class Agent:
         if stdin:
             order["input-data"] = base64.b64encode(stdin.encode()).decode()
         started = self.ask("guest-exec", **order)
-        began, pause = time.monotonic(), 0.02
-        while True:
-            passed = time.monotonic() - began
-            try:
-                state = self.ask("guest-exec-status", pid=started["pid"], seconds=5)
-            except SandboxError:  # it has come up again and knows of no such process
-                return _taken(argv)
-            except Silent:
-                if passed > ANSWER:
-                    return _taken(argv)
-                state = {"exited": False}
-            if state["exited"]:
-                break
-            if passed > timeout + GRACE:
-                raise subprocess.TimeoutExpired(list(argv), timeout)
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.25)
+        began = time.monotonic()
+        state = self._end_of(started["pid"], began + timeout + GRACE)
+        if state is None:
+            raise subprocess.TimeoutExpired(list(argv), timeout)
         return _result(argv, state, timeout, time.monotonic() - began)
 
-
-def _taken(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.CompletedProcess(list(argv), -signal.SIGKILL, "", "")
+    def _end_of(self, pid: int, deadline: float) -> dict[str, Any] | None:
+        """How a command ended; none when it had not by then."""
+        heard, pause = time.monotonic(), 0.02
+        while time.monotonic() < deadline:
+            try:
+                state: dict[str, Any] = self.ask("guest-exec-status", pid=pid, seconds=5)
+            except SandboxError:  # it has come up again and knows of no such process
+                return TAKEN
+            except Silent:
+                if time.monotonic() - heard > ANSWER:
+                    return TAKEN
+            else:
+                heard = time.monotonic()
+                if state["exited"]:
+                    return state
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+        return None
 
 
 def _result(
