@@ -321,7 +321,9 @@ def rendered(file: Path, document: Mapping[str, Any]) -> Rendered | None:
     try:
         inventory = load(file, ENVIRON)
         host, app = next(iter(inventory.hosts.values())), next(iter(inventory.apps.values()))
-        wanted = catalog(inventory, host, renderer(file.parent), KEY, materials(inventory, host, ENVIRON))
+        wanted = catalog(
+            inventory, host, renderer(file.parent), KEY, materials(inventory, host, ENVIRON), authorized(host)
+        )
         env = app.resolve_env(ENVIRON, inventory.base)
     except UsageError as error:
         told(error)
@@ -330,6 +332,11 @@ def rendered(file: Path, document: Mapping[str, Any]) -> Rendered | None:
     request = deploy_fields(app, host, source, app.resolve_build_env(ENVIRON))
     release = release_message(app, host, RELEASE, env, renderer(file.parent))
     return Rendered(inventory, app, host, list(wanted.resources), release, request)
+
+
+def authorized(host: Host) -> dict[str, list[str]]:
+    """The keys of its users that stand in the file; others are fetched first."""
+    return {name: [key for key in user.keys if isinstance(key, str)] for name, user in host.users.items()}
 
 
 def told(error: HostwrightError) -> None:
@@ -559,7 +566,8 @@ def problems(file: Path, document: Mapping[str, Any]) -> set[str]:
     file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     try:
         inventory = load(file, ENVIRON)
-        catalog(inventory, next(iter(inventory.hosts.values())), renderer(file.parent), KEY)
+        host = next(iter(inventory.hosts.values()))
+        catalog(inventory, host, renderer(file.parent), KEY, None, authorized(host))
     except UsageError as error:
         told(error)
         places = re.sub(r"\[(\d+)\]", r".\1", str(error))
