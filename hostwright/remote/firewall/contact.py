@@ -6,6 +6,7 @@ import re
 
 from ..audit.network import listeners
 from .foreign import opened
+from .ufw import Ufw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..brownfield import Cut
     from ..resources.firewall import Firewall
     from ..system import System
+    from .foreign import Opened
 
 RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z")
 ALLOW = "To keep it open, say in the inventory: firewall: {allow: [%s]}"
@@ -26,10 +28,11 @@ def cuts(firewall: Firewall, system: System) -> Iterator[Cut]:
     """What can be reached now and could not be with this firewall: programs first, then rules of others."""
     from ..brownfield import Cut
 
+    ufw = Ufw(system)
     told: set[tuple[str, str]] = set()
     for found in _heard(system):
         port, protocol = found["port"], found["protocol"]
-        if _stays(firewall, port, protocol) or (str(port), protocol) in told:
+        if (str(port), protocol) in told or _stays(firewall, ufw, port, protocol):
             continue
         told.add((str(port), protocol))
         program = found["program"] or "a program"
@@ -37,12 +40,7 @@ def cuts(firewall: Firewall, system: System) -> Iterator[Cut]:
         message = "%s listens on port %d/%s, which the firewall would close" % (who, port, protocol)
         yield Cut(message, ALLOW % _key(str(port), protocol))
     for rule in opened(system):
-        numbers = RANGE.match(rule.port)
-        if (
-            not numbers
-            or (rule.port, rule.protocol) in told
-            or _stays(firewall, int(numbers[1]), rule.protocol)
-        ):
+        if (rule.port, rule.protocol) in told or not _closes(firewall, ufw, rule):
             continue
         told.add((rule.port, rule.protocol))
         does = "leads port %s/%s to somewhere else" if rule.leads else "opens port %s/%s"
@@ -54,6 +52,15 @@ def cuts(firewall: Firewall, system: System) -> Iterator[Cut]:
             "firewalld runs on this server and filters too: what it does not let in stays closed, also HTTP and HTTPS",
             "Switch it off (sudo systemctl disable --now firewalld), or open the ports there too.",
         )
+
+
+def _closes(firewall: Firewall, ufw: Ufw, rule: Opened) -> bool:
+    """Would what this rule opens be closed? Where ufw filters on, only what is led elsewhere."""
+    numbers = RANGE.match(rule.port)
+    if numbers is None or (ufw.active and not rule.leads):
+        return False
+    first = int(numbers[1])
+    return (rule.protocol, first) not in QUIET and not _opens(firewall, first, rule.protocol)
 
 
 def _heard(system: System) -> list[Mapping[str, Any]]:
@@ -72,8 +79,13 @@ def _key(port: str, protocol: str) -> str:
     return port if protocol == "tcp" and port.isdigit() else '"%s/%s"' % (port, protocol)
 
 
-def _stays(firewall: Firewall, port: int, protocol: str) -> bool:
-    """Is it open, or does sshd leave it anyway?"""
+def _stays(firewall: Firewall, ufw: Ufw, port: int, protocol: str) -> bool:
+    """Is it open afterwards too: by us, by what others told ufw where that filters on; or does sshd leave it anyway?"""
     if protocol == "tcp" and port in firewall.leaves:
         return True
+    theirs = ufw.active and any(entry.covers(port, protocol) for entry in ufw.entries)
+    return theirs or _opens(firewall, port, protocol)
+
+
+def _opens(firewall: Firewall, port: int, protocol: str) -> bool:
     return any(rule.covers(port, protocol) for rule in firewall.rules)

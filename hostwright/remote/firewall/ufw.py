@@ -44,6 +44,16 @@ class Entry:
         """Does it open anything?"""
         return self.action in ("allow", "limit")
 
+    def covers(self, port: int, protocol: str) -> bool:
+        """Does it let somebody in at this port? ufw takes lists too: 80,443."""
+        if not self.lets_in or self.protocol not in (protocol, "any"):
+            return False
+        ranges = [part.partition("-") for part in self.port.split(",")]
+        return any(
+            first == "any" or (first.isdigit() and int(first) <= port <= int(last or first))
+            for first, _, last in ranges
+        )
+
     def does(self, protocol: str, port: str, source: str) -> bool:
         """Does it open this?"""
         same = self.protocol in (protocol, "any") and (self.port, self.source) == (port, source)

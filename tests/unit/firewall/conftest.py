@@ -25,6 +25,7 @@ UFW = {
     "/etc/ufw/ufw.conf": "# on\nENABLED=yes\nLOGLEVEL=low\n",
     "/etc/default/ufw": 'IPV6=yes\nDEFAULT_INPUT_POLICY="DROP"\n',
 }
+V4, V6 = "0.0.0.0/0 any 0.0.0.0/0 in", "::/0 any ::/0 in"
 COMMENT = " comment=" + b"hostwright".hex()
 
 

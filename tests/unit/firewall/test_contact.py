@@ -16,7 +16,7 @@ from hostwright.remote.records import Conflict
 from hostwright.remote.resources.firewall import Firewall
 from hostwright.testing import FakeSystem
 
-from .conftest import NFT, firewall
+from .conftest import NFT, UFW, V4, firewall, tuples
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 LIST = "nft -n list ruleset"
@@ -114,6 +114,22 @@ def test_rules_of_others_that_open_something() -> None:
         "a rule in the table ip filter opens port 8000-8010/tcp, which the firewall would close",
         "a rule in the table ip filter opens port 9000/tcp, which the firewall would close",
         "a rule in the table ip nat leads port 8080/tcp to somewhere else, which the firewall would close",
+        "a rule in the table ip nat leads port 8081/tcp to somewhere else, which the firewall would close",
+    ]
+
+
+def test_what_ufw_was_told_goes_on_where_ufw_does() -> None:
+    rows = [row("00000000", port, "0A", 100 + port) for port in (9000, 9001, 8005, 8080)]
+    listed = RULESET.replace("tcp dport 22", "udp dport 1900 accept\n\t\ttcp dport 22")
+    rules = tuples(
+        f"allow tcp 9000,9001 {V4}",
+        f"limit any 8000:8010 {V4}",
+        f"deny tcp 8080 {V4}",
+        f"allow any any {V4}_x",
+    )
+    system = server(*rows, listed=listed, **UFW, **{"/etc/ufw/user.rules": rules})
+    assert [message for message, _ in told(firewall(), system)] == [
+        "a program listens on port 8080/tcp, which the firewall would close",
         "a rule in the table ip nat leads port 8081/tcp to somewhere else, which the firewall would close",
     ]
 

@@ -12,7 +12,7 @@ from hostwright.remote.resources.firewall import Firewall, remove
 from hostwright.remote.system import CommandFailed
 from hostwright.testing import FakeSystem
 
-from .conftest import COMMENT, NET, NFT, UFW, firewall, settled, tuples
+from .conftest import COMMENT, NET, NFT, UFW, V4, V6, firewall, settled, tuples
 
 CHECK = "nft -c -f -"
 RELOAD = f"systemctl reload-or-restart -- {UNIT}"
@@ -155,7 +155,6 @@ def test_without_nft() -> None:
 
 # -- ufw -----------------------------------------------------------------------------------------------------
 
-V4, V6 = "0.0.0.0/0 any 0.0.0.0/0 in", "::/0 any ::/0 in"
 OURS = {
     "/etc/ufw/user.rules": tuples(*(f"allow tcp {port} {V4}{COMMENT}" for port in (22, 80, 443))),
     "/etc/ufw/user6.rules": tuples(*(f"allow tcp {port} {V6}{COMMENT}" for port in (22, 80, 443))),
