@@ -19,6 +19,8 @@ from .load import Load
 from .project import sh, until
 from .tiny import Tiny
 
+pytestmark = pytest.mark.slow
+
 FIREWALL_ONLY = {**SSH_ONLY, "ssh": False, "firewall": True}
 PEOPLE = """
 export DEBIAN_FRONTEND=noninteractive

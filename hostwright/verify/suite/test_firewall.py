@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hostwright.remote.firewall.paths import DROPIN, RULES, TABLE, UNIT
@@ -14,8 +16,9 @@ def wanted(server):
         pytest.skip("hardening: {firewall: false}")
 
 
-def ufw_is_on(host):
-    return host.run("grep -qix 'ENABLED=yes' /etc/ufw/ufw.conf && test -x /usr/sbin/ufw").succeeded
+def ufw_is_on(host: Any) -> bool:
+    found: bool = host.run("grep -qix 'ENABLED=yes' /etc/ufw/ufw.conf && test -x /usr/sbin/ufw").succeeded
+    return found
 
 
 def test_firewall_is_loaded_at_boot(host):
@@ -36,7 +39,7 @@ def test_firewall_in_force_is_the_one_of_its_file(host):
     assert _rules(live.stdout) == _rules(meant.stdout)
 
 
-def _rules(listing):
+def _rules(listing: str) -> list[str]:
     """Without what an hour after the first load is gone by itself, and without what nft calls an interface."""
     lines = [line.strip() for line in listing.splitlines()]
     return [line for line in lines if line and not line.startswith("elements = ")]
