@@ -37,6 +37,8 @@ def users(
                     content=render("sudo/user.j2", name=name),
                     mode=0o440,
                     validate=("visudo", "-cq"),
+                    # a rule of somebody else's that sudo passes over is no reason to leave this one out
+                    judges_all=True,
                 )
             )
     if host.hardening.ssh and not host.ssh.groups:

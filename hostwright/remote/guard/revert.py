@@ -107,19 +107,22 @@ class Revert:
     def _put_back(self, kept: Node, why: str) -> None:
         booted = kept["boot"] != first_line(self.root + BOOT_ID)
         why = "boot" if booted else why or "timer"
-        # at boot everything is still to be started: waiting for it would be waiting for ourselves
-        self.wait = ("--no-block",) if booted else ()
+        # what our own unit comes before starts when that has ended: waiting for it would be waiting for ourselves
+        self.wait = () if why == "run" else ("--no-block",)
         running = {name: self._active(name) for name in kept["units"]}
         for name, before in kept["units"].items():
-            if not before and (booted or running[name]):
+            if not before and booted:
                 self._systemctl("stop", name)
+            elif not before and running[name]:
+                # waited for: how it ends stands in a file that is about to go
+                self._do(("systemctl", "stop", "--", name))
         self._files(kept)
         self._systemctl("daemon-reload")
-        self._units(kept["units"])
+        self._units(kept["units"], booted)
         for prefix, unit, argv in kept["reloads"]:
             touched = any(path.startswith(prefix) for path in self.restored)
             if touched and not booted and self._active(unit):
-                self._do(tuple(argv))
+                self._do((*argv[:1], *(self.wait if argv[0] == "systemctl" else ()), *argv[1:]))
         self._tell(kept, why)
         self._disarm()
 
@@ -139,14 +142,14 @@ class Revert:
         except OSError as error:
             self.problems.append("%s: %s" % (path, error.strerror))
 
-    def _units(self, units: dict[str, bool]) -> None:
+    def _units(self, units: dict[str, bool], booted: bool) -> None:
         """Running again what ran, as its files say now."""
         if units.get("ssh.socket"):
             # the socket does not start while the service that it starts runs; logins that are open stay
-            self._systemctl("stop", "ssh.service")
+            self._do(("systemctl", *(self.wait if booted else ()), "stop", "--", "ssh.service"))
         for name, before in units.items():
             if before:
-                if not self.wait:
+                if not booted:
                     self._do(("systemctl", "reset-failed", "--", name), quiet=True)
                 self._systemctl("restart", name)
 

@@ -163,6 +163,24 @@ def test_units_run_again_as_they_did(place: Place) -> None:
     assert place.told()["why"] == "run"
 
 
+def test_started_by_its_timer_it_does_not_wait_for_what_waits_for_it(place: Place) -> None:
+    """hostwright-revert.service comes before ssh.service: `systemctl restart` would wait until both time out."""
+    place.keep({"hostwright-firewall.service": False, "ssh.socket": True, "ssh.service": True})
+    change(place)
+    place.running = {"hostwright-firewall.service", "ssh.service"}
+    place.revert()
+    acts = [call[1:] for call in place.calls if "is-active" not in call and "reset-failed" not in call]
+    assert acts == [
+        ("stop", "--", "hostwright-firewall.service"),
+        ("daemon-reload",),
+        ("stop", "--", "ssh.service"),
+        ("--no-block", "restart", "--", "ssh.socket"),
+        ("--no-block", "restart", "--", "ssh.service"),
+        ("--no-block", "stop", "--", "hostwright-revert.timer"),
+        ("daemon-reload",),
+    ]
+
+
 def test_at_boot_it_waits_for_nobody(place: Place) -> None:
     place.keep({"hostwright-firewall.service": False, "ssh.service": True})
     change(place)
@@ -190,13 +208,14 @@ def test_what_reads_a_tree_is_reloaded_only_when_it_was_touched(place: Place) ->
 def test_what_cannot_be_put_back_is_told(place: Place) -> None:
     place.keep()
     change(place)
-    place.failing = {("systemctl", "restart", "--", "ssh.service")}
+    place.failing = {("systemctl", "--no-block", "restart", "--", "ssh.service")}
     assert place.revert() == 1
-    assert place.told()["problems"] == ["systemctl restart -- ssh.service: Job failed."]
+    assert place.told()["problems"] == ["systemctl --no-block restart -- ssh.service: Job failed."]
     line, hint = describe(place.told())
     assert "run 7f3a changed who gets in, and it was put back at" in line
     assert (
-        "gave no sign of life for 15 s; NOT all of it: systemctl restart -- ssh.service: Job failed." in line
+        "gave no sign of life for 15 s; NOT all of it: systemctl --no-block restart -- ssh.service: Job failed."
+        in line
     )
     assert hint.startswith("Put back: /etc/")
 
