@@ -108,11 +108,18 @@ def _journald(host: Host, render: Render) -> list[Resource]:
 def _limits(host: Host, render: Render) -> list[Resource]:
     if not host.hardening.limits:
         return []
+    home = "/root" if host.user == "root" else f"/home/{host.user}"
     return [
         File(name="/etc/security/limits.d/hostwright.conf", content=render("limits/limits.conf.j2")),
         File(name="/etc/systemd/coredump.conf.d/hostwright.conf", content=render("limits/coredump.conf.j2")),
         File(name="/etc/modprobe.d/hostwright.conf", content=render("limits/modprobe.conf.j2")),
-        Tightened(name="host", modes=CLOSED, settings={"/etc/login.defs": LOGIN}),
+        # a site of somebody else's on this server may have its files there
+        Tightened(
+            name="host",
+            modes={**CLOSED, home: 0o750},
+            settings={"/etc/login.defs": LOGIN},
+            unless={home: f"nginx-names:{home}"},
+        ),
     ]
 
 

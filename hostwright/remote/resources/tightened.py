@@ -26,6 +26,7 @@ class Tightened(Resource):
     Args:
         modes: path -> permission bits it may have at most.
         settings: path of a file of lines `NAME value`, login.defs(5) -> name -> value.
+        unless: path -> conditions (features.py) under which its mode stays as it is.
     """
 
     kind = "tightened"
@@ -37,18 +38,20 @@ class Tightened(Resource):
         name: str,
         modes: Mapping[str, int],
         settings: Mapping[str, Mapping[str, str]],
+        unless: Optional[Mapping[str, str]] = None,
         app: str = "",
         notify: Sequence[str] = (),
     ) -> None:
         super().__init__(name=name, app=app, notify=notify)
         self.modes = dict(modes)
         self.settings = {path: dict(values) for path, values in settings.items()}
+        self.unless = dict(unless or {})
 
     def desired(self, system: System) -> State:
         state: dict[str, Value] = {}
         for path, mode in self.modes.items():
             now = _mode(system, path)
-            if now is not None:
+            if now is not None and not (path in self.unless and system.has(self.unless[path])):
                 state[path] = "%04o" % (now & mode)
         for path, values in self.settings.items():
             lines = _lines(system, path)
