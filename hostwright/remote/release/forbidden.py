@@ -140,9 +140,10 @@ def _place(app: str, text: str, lines: Sequence[str]) -> str:
     found = DENIED.findall(text)
     if not found:
         return ""
-    path = posixpath.normpath(found[-1])
+    path = posixpath.normpath(str(found[-1]))
     for folder, line in HIDES:
-        if _below(path, folder) and any(one.startswith(line) and one != line[:-1] for one in lines):
+        # one without a value takes the template's back
+        if _below(path, folder) and any(one.startswith(line) and not one.endswith("=") for one in lines):
             name = line.partition("=")[0]
             return "%s hides %s from apps: `sandbox: {relax: [%s]}`, or keep that elsewhere." % (
                 name,

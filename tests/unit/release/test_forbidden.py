@@ -95,14 +95,29 @@ def test_only_an_app_without_network_is_told_so(written: str) -> None:
     ("written", "relaxed"),
     [
         ("PermissionError: [Errno 1] cannot allocate executable memory.", {"jit": True}),
-        ("unshare: unshare failed: Operation not permitted", {"relax": ["RestrictNamespaces", "SystemCallFilter"]}),
-        ("OSError: [Errno 97] Address family not supported by protocol", {"relax": ["RestrictAddressFamilies"]}),
+        (
+            "unshare: unshare failed: Operation not permitted",
+            {"relax": ["RestrictNamespaces", "SystemCallFilter"]},
+        ),
+        (
+            "OSError: [Errno 97] Address family not supported by protocol",
+            {"relax": ["RestrictAddressFamilies"]},
+        ),
     ],
 )
 def test_what_is_allowed_is_not_to_blame(written: str, relaxed: dict[str, object]) -> None:
     assert "MemoryDenyWriteExecute" not in heard("shop", [written], settings(**relaxed))
     for name in ("RestrictNamespaces", "RestrictAddressFamilies"):
         assert name not in heard("shop", [written], settings(**relaxed))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/home/ann/x", "ProtectHome"), ("/etc/ssh", "InaccessiblePaths")]
+)
+def test_what_is_no_longer_hidden_is_not_to_blame(path: str, name: str) -> None:
+    written = [f"PermissionError: [Errno 13] Permission denied: '{path}'"]
+    assert name in heard("shop", written, DEFAULT)
+    assert name not in heard("shop", written, settings(relax=[name]))
 
 
 def test_a_device_that_is_allowed_needs_its_group() -> None:
