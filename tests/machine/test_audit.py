@@ -18,7 +18,7 @@ from .tiny import Tiny
 LISTING = (
     "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log "
     "-o -path /var/lib/hostwright -o -path /var/cache/hostwright -o -path /var/lib/systemd "
-    "-o -path '/root/.cache' \\) -prune -o -type f -printf '%p %s %T@ %m %U\\n' | sort"
+    "-o -name .sudo_as_admin_successful \\) -prune -o -type f -printf '%p %s %T@ %m %U\\n' | sort"
 )
 SPOIL = """\
 echo 'toor:x:0:0::/root:/bin/bash' >> /etc/passwd
