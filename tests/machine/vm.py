@@ -14,7 +14,7 @@ from .project import until
 from .tiny import Tiny
 
 # software emulation, on a machine that may be busy with other tests
-PATIENCE = 600.0
+PATIENCE = 1800.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # /eat takes memory until there is none: 4 MiB at a time, touched
 EATS = """\
