@@ -40,6 +40,8 @@ def test_the_setting_that_breaks_an_app_is_named(
     server = fresh_server("forbidden", suite=suite)
     shop = Tiny(tmp_path, server, sandbox)
     shop.edit_inventory("health: {window: 0.2, timeout: 20}", "health: {window: 0.2, timeout: 8}")
+    # it would be the first to break
+    shop.edit_inventory('    release_command: "true"\n', "")
     shop.inv("provision")
     sh(sandbox, server, "mkdir -p /data && chmod 777 /data")
     shop.inv("deploy")

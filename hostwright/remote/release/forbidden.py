@@ -86,7 +86,7 @@ FOUND = (
         "docs/sandboxing.md tells how to find out.",
     ),
     (
-        r"Failed to set up mount namespacing: (?P<path>/\S+): No such file",
+        r"Failed to set up mount namespacing: (?:/run/systemd/(?:unit-root|mount-rootfs))?(?P<path>/\S+): No such file",
         "",
         "`sandbox: {{writable: ...}}` names {path}, which is not on this server: "
         "sudo install -d -o {app} -g {app} {path}",
