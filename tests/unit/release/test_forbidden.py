@@ -64,7 +64,7 @@ OTHER_PLACES = "The app may write below /var/lib/shop (its HOME)"
         (f"{EACCES}: '/mnt/x'", OTHER_PLACES),
         (f"    s.bind(('0.0.0.0', 80))\n{EACCES}", "must not listen itself"),
         (
-            "shop@r.service: Failed to set up mount namespacing: /run/systemd/unit-root/data: No such file or directory\n"
+            "a@r.service: Failed to set up mount namespacing: /run/systemd/unit-root/data: No such file or directory\n"
             "shop@r.service: Failed at step NAMESPACE spawning /srv/shop: No such file or directory",
             "sudo install -d -o shop -g shop /data",
         ),
