@@ -37,7 +37,12 @@ CLOSED = {
     "/boot/grub/grub.cfg": 0o600,
 }
 # login.defs(5). No PASS_MAX_DAYS: a password that has expired stops logins with keys too
-LOGIN = {"UMASK": "027", "SHA_CRYPT_MIN_ROUNDS": "65536", "SHA_CRYPT_MAX_ROUNDS": "65536"}
+LOGIN = {
+    "UMASK": "027",
+    "PASS_MIN_DAYS": "1",
+    "SHA_CRYPT_MIN_ROUNDS": "65536",
+    "SHA_CRYPT_MAX_ROUNDS": "65536",
+}
 
 
 def packages(host: Host) -> list[str]:
@@ -111,6 +116,7 @@ def _limits(host: Host, render: Render) -> list[Resource]:
     home = "/root" if host.user == "root" else f"/home/{host.user}"
     return [
         File(name="/etc/security/limits.d/hostwright.conf", content=render("limits/limits.conf.j2")),
+        File(name="/etc/profile.d/hostwright.sh", content=render("limits/profile.sh.j2")),
         File(name="/etc/systemd/coredump.conf.d/hostwright.conf", content=render("limits/coredump.conf.j2")),
         File(name="/etc/modprobe.d/hostwright.conf", content=render("limits/modprobe.conf.j2")),
         # a site of somebody else's on this server may have its files there

@@ -7,7 +7,8 @@ from hostwright.recipes.render import Render
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.file import File
 
-PACKAGES = ("needrestart", "unattended-upgrades")
+# debsums tells whether what packages brought is still what they brought
+PACKAGES = ("debsums", "needrestart", "unattended-upgrades")
 
 
 def updates(host: Host, render: Render) -> list[Resource]:

@@ -166,7 +166,10 @@ def test_hardening_under_traffic_and_back(
     assert "the kernel's settings stay as they are until the next boot" in out
     unchanged(project)
     # nginx's sites and the apps' units are no part of it
-    others = " ".join(f"-not -path '{path}'" for path in ("*/nginx/*", "/etc/systemd/system/*", "/etc/hostwright"))
+    others = " ".join(
+        f"-not -path '{path}'"
+        for path in ("*/nginx/*", "/etc/systemd/system/*", "/etc/tmpfiles.d/*", "/etc/hostwright")
+    )
     left = f"find /etc -name '*hostwright*' {others}"
     assert sh(sandbox, server, left) == ""
     assert sh(sandbox, server, "systemctl list-units --failed --no-legend --plain") == ""

@@ -44,6 +44,7 @@ PARTS = {
     "timesync": {"unit:systemd-timesyncd.service"},
     "limits": {
         "file:/etc/security/limits.d/hostwright.conf",
+        "file:/etc/profile.d/hostwright.sh",
         "file:/etc/systemd/coredump.conf.d/hostwright.conf",
         "file:/etc/modprobe.d/hostwright.conf",
         "tightened:host",
@@ -53,7 +54,7 @@ PARTS = {
 BOTH = {"nftables"}
 PACKAGES = {
     "fail2ban": {"fail2ban", "python3-systemd"},
-    "updates": {"needrestart", "unattended-upgrades"},
+    "updates": {"debsums", "needrestart", "unattended-upgrades"},
     "journald": {"logrotate"},
     "timesync": {"systemd-timesyncd"},
 }
