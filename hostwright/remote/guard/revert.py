@@ -16,10 +16,11 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional, Sequence
+    from typing import Any, Callable, Iterator, Optional, Sequence
 
     Node = dict[str, Any]
     Call = Callable[[Sequence[str]], tuple[int, str]]
@@ -112,12 +113,12 @@ class Revert:
         running = {name: self._active(name) for name in kept["units"]}
         for name, before in kept["units"].items():
             if not before and booted:
-                self._systemctl("stop", name)
+                self._systemctl("stop", name, self.wait)
             elif not before and running[name]:
                 # waited for: how it ends stands in a file that is about to go
-                self._do(("systemctl", "stop", "--", name))
+                self._systemctl("stop", name, ())
         self._files(kept)
-        self._systemctl("daemon-reload")
+        self._do(("systemctl", "daemon-reload"))
         self._units(kept["units"], booted)
         for prefix, unit, argv in kept["reloads"]:
             touched = any(path.startswith(prefix) for path in self.restored)
@@ -127,7 +128,7 @@ class Revert:
         self._disarm()
 
     def _files(self, kept: Node) -> None:
-        with PasswordLock(self.root):
+        with password_lock(self.root):
             now, then = scan(self.root, kept["patterns"]), kept["nodes"]
             for path in reversed([path for path in now if path not in then]):
                 self._try(path, remove, self.root + path)
@@ -146,37 +147,29 @@ class Revert:
         """Running again what ran, as its files say now."""
         if units.get("ssh.socket"):
             # the socket does not start while the service that it starts runs; logins that are open stay
-            self._do(("systemctl", *(self.wait if booted else ()), "stop", "--", "ssh.service"))
+            self._systemctl("stop", "ssh.service", self.wait if booted else ())
         for name, before in units.items():
             if before:
                 if not booted:
-                    self._do(("systemctl", "reset-failed", "--", name), quiet=True)
-                self._systemctl("restart", name)
+                    self.call(("systemctl", "reset-failed", "--", name))
+                self._systemctl("restart", name, self.wait)
 
     def _active(self, name: str) -> bool:
         return self.call(("systemctl", "is-active", "--quiet", "--", name))[0] == 0
 
-    def _systemctl(self, verb: str, *names: str) -> None:
-        if verb == "daemon-reload":
-            self._do(("systemctl", verb))
-        else:
-            self._do(("systemctl", *self.wait, verb, "--", *names))
+    def _systemctl(self, verb: str, name: str, wait: Sequence[str]) -> None:
+        self._do(("systemctl", *wait, verb, "--", name))
 
-    def _do(self, argv: Sequence[str], quiet: bool = False) -> None:
+    def _do(self, argv: Sequence[str]) -> None:
         code, output = self.call(argv)
-        if code and not quiet:
+        if code:
             last = output.strip().splitlines()[-1:] or ["exit code %d" % code]
             self.problems.append("%s: %s" % (" ".join(argv), last[0]))
 
     def _tell(self, kept: Node, why: str) -> None:
         """What the next run says first; a full disk must not keep anything from being put back."""
-        told = {
-            "why": why,
-            "when": time.time(),
-            "run": kept["run"],
-            "restored": self.restored,
-            "problems": self.problems,
-        }
+        told = {"why": why, "when": time.time(), "run": kept["run"]}
+        told.update(restored=self.restored, problems=self.problems)
         print("hostwright: put back (%s): %s" % (why, ", ".join(self.restored) or "nothing had changed"))
         for problem in self.problems:
             print("hostwright: could not: %s" % problem)
@@ -187,35 +180,30 @@ class Revert:
 
     def _disarm(self) -> None:
         remove(os.path.join(self.folder, "armed"))
-        for path in unit_files(self.root):
-            if os.path.lexists(path):
-                os.unlink(path)
+        for path in filter(os.path.lexists, unit_files(self.root)):
+            os.unlink(path)
         self.call(("systemctl", "--no-block", "stop", "--", UNIT + ".timer"))
         self.call(("systemctl", "daemon-reload"))
 
 
-class PasswordLock:
+@contextmanager
+def password_lock(root: str) -> Iterator[None]:
     """lckpwdf(3): nobody else changes passwd and shadow meanwhile; who holds it for long does not stop us."""
-
-    def __init__(self, root: str) -> None:
-        self.path = root + "/etc/.pwd.lock"
-        self.handle = -1
-
-    def __enter__(self) -> None:
-        try:
-            self.handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
-        except OSError:
-            return
+    try:
+        handle = os.open(root + "/etc/.pwd.lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError:  # no room for it, say: what is put back matters more
+        yield
+        return
+    try:
         for _ in range(30):
             try:
-                fcntl.lockf(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
             except OSError:
                 time.sleep(0.1)
-
-    def __exit__(self, *_: object) -> None:
-        if self.handle >= 0:
-            os.close(self.handle)
+        yield
+    finally:
+        os.close(handle)
 
 
 def unit_files(root: str = "") -> list[str]:
@@ -251,22 +239,24 @@ def replace(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
     where = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     new = ".%s.hostwright-revert" % name
     try:
-        try:
-            os.unlink(new, dir_fd=where)
-        except FileNotFoundError:
-            pass
+        discard(new, where)
         try:
             fill(new, os.O_EXCL, where, content, mode, uid, gid)
             os.rename(new, name, src_dir_fd=where, dst_dir_fd=where)
         except OSError:
-            try:
-                os.unlink(new, dir_fd=where)
-            except FileNotFoundError:
-                pass
+            discard(new, where)
             fill(name, os.O_TRUNC, where, content, mode, uid, gid)
         os.fsync(where)
     finally:
         os.close(where)
+
+
+def discard(name: str, where: int) -> None:
+    """Remove a file in a folder, if it is there."""
+    try:
+        os.unlink(name, dir_fd=where)
+    except FileNotFoundError:
+        pass
 
 
 def fill(name: str, how: int, where: int, content: bytes, mode: int, uid: int, gid: int) -> None:
@@ -303,14 +293,8 @@ def first_line(path: str) -> str:
 def command(argv: Sequence[str]) -> tuple[int, str]:
     """Exit code and output of a command."""
     try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        null, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+        done = subprocess.run(argv, stdin=null, stdout=pipe, stderr=same, timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return 127, str(error)
     return done.returncode, done.stdout.decode("utf-8", "replace")
