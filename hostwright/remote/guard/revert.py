@@ -113,7 +113,8 @@ class Revert:
         running = {name: self._active(name) for name in kept["units"]}
         for name, before in kept["units"].items():
             if not before and booted:
-                self._systemctl("stop", name, self.wait)
+                # it may be there no more, or not yet; what matters is that it does not start
+                self.call(("systemctl", *self.wait, "stop", "--", name))
             elif not before and running[name]:
                 # waited for: how it ends stands in a file that is about to go
                 self._systemctl("stop", name, ())

@@ -43,6 +43,10 @@ OOMScoreAdjust=-900
 TIMER = """\
 [Unit]
 Description=Until then a new login must have proven that we get in
+# a timer comes before what it starts, and that comes before sysinit.target: not after it itself
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
 
 [Timer]
 OnActiveSec=%(seconds)d
