@@ -164,8 +164,8 @@ def test_the_port_moves_where_systemd_listens(hardened: Guarded) -> None:
         server = hardened.run_until_up(port=2222)
         assert server.running
         moves(hardened, 2222, 22)
-        # a wrong port: taken by something else, so that no login can come of it
-        hardened.run("systemd-run -q --unit=squatter python3 -m http.server 2201")
+        # a wrong port: taken by something that we cannot see from here
+        hardened.run("systemd-run -q --unit=squatter python3 -m http.server --bind 127.0.0.1 2201")
         hardened.says(port=2201, bootstrap_port=22)
         with Logins(hardened) as logins:
             done = hardened.inv("provision", code=1)
