@@ -31,9 +31,7 @@ def test_a_file_that_goes_is_reloaded_for_as_one_that_changes() -> None:
 
     heard = converge(server, apply=False)
     assert server.exists("/etc/site")
-    assert [(e.name, e.would) for e in heard if isinstance(e, events.HandlerRan)] == [
-        ("reload web", True)
-    ]
+    assert [(e.name, e.would) for e in heard if isinstance(e, events.HandlerRan)] == [("reload web", True)]
     assert server.ran == []
 
     converge(server)
