@@ -48,7 +48,7 @@ FOUND = (
         "`sandbox: {{relax: [RestrictAddressFamilies]}}`.",
     ),
     (
-        r"no.new.privileges",
+        r"no.new.privileges|Command .*\bsudo\b.* returned non-zero",
         "NoNewPrivileges=yes",
         "NoNewPrivileges: an app never becomes another user, by sudo or a setuid program.",
     ),

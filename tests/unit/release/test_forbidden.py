@@ -39,6 +39,7 @@ OTHER_PLACES = "The app may write below /var/lib/shop (its HOME)"
         ("PANIC: unprotected error in call to Lua API (runtime code generation failed, restricted kernel?)", JIT),
         ("OSError: [Errno 97] Address family not supported by protocol", "relax: [RestrictAddressFamilies]"),
         ('sudo: The "no new privileges" flag is set, which prevents sudo from running as root.', "NoNewPrivileges"),
+        ("CalledProcessError: Command 'sudo -n true' returned non-zero exit status 1.", "NoNewPrivileges"),
         ("unshare: unshare failed: Operation not permitted", "relax: [RestrictNamespaces]"),
         (f"    os.unshare(os.CLONE_NEWUSER)\n{EPERM}", "RestrictNamespaces"),
         (f"    os.chmod(p, 0o4755)\n{EPERM}: '/tmp/f'", "RestrictSUIDSGID"),
