@@ -13,6 +13,7 @@ from hostwright.sandbox import Sandbox
 
 from .conftest import SUITES, FreshServer
 from .guarded import SSH_ONLY, Guarded
+from .project import until
 
 
 def key_of(guarded: Guarded, name: str) -> Path:
@@ -136,7 +137,7 @@ def test_root_alone_ends_with_somebody_who_has_sudo(
         "userdel -r ubuntu 2>/dev/null || true; rm -f /etc/sudoers.d/*ubuntu*; "
         "echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/10-root.conf; systemctl reload ssh"
     )
-    assert guarded.log_in("root", sudo=False)
+    until(lambda: guarded.log_in("root", sudo=False), 20, "root logs in")
     guarded.says(user="deploy", bootstrap_user="root", port=2222, bootstrap_port=22, hardening=SSH_ONLY)
     done = guarded.inv("provision")
     assert "using root this once" in done.out, done
