@@ -122,7 +122,8 @@ class Guarded(Project):
     @contextmanager
     def stopped_before_proof(self, *argv: str) -> Iterator[subprocess.Popen[str]]:
         """A run that has changed who gets in and stays just before it asks for the proof, while the block runs."""
-        self.run(f"install -d -m 700 {RUNTIME}; echo {POINT} > {RUNTIME}/hold")
+        # a worker that was killed while it stayed there has left its word
+        self.run(f"install -d -m 700 {RUNTIME}; rm -f {RUNTIME}/held; echo {POINT} > {RUNTIME}/hold")
         with self.started(*argv) as process:
             held = f"cat {RUNTIME}/held 2>/dev/null || true"
             end = time.monotonic() + 60
