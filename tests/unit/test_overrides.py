@@ -32,8 +32,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder that is the current one."""
     (tmp_path / "inventory.yaml").write_text(
         "apps:\n  shop: {source: ., module: m:app, domains: [shop.example.com], processes: {worker: sh},"
-        " timers: {nightly: {command: sh, calendar: daily}}}\n  blog: {source: ., module: m:app}\n"
-        "hosts: {web1: {address: 203.0.113.10}}\n"
+        " timers: {nightly: {command: sh, calendar: daily}}}\n  blog: {source: ., module: m:app,"
+        " nginx: {rate_limits: {/login: 5r/m}}}\n"
+        'hosts: {web1: {address: 203.0.113.10, users: {ann: {keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEHWyqArxZn1jEboLM0pNStfO0hWOdzLcGmSr+8+sr2D"], sudo: true}}}}\n'
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOSTWRIGHT_INVENTORY", raising=False)
@@ -278,7 +279,7 @@ def test_what_the_docs_say_of_names_is_so(project: Path) -> None:
         found
         for name in NAMES
         for found in re.findall(
-            r"\b((?:app|release)\.[a-z_]+(?:\.[a-z_]+)?)", (templates() / name).read_text()
+            r"\b((?:app|release)\.(?!local\b)[a-z_]+(?:\.[a-z_]+)?)", (templates() / name).read_text()
         )
         if found not in ("app.main", "app.service", "app.conf", "release.conf")
     }
