@@ -26,6 +26,9 @@ def firewall(inventory: Inventory, host: Host) -> list[Resource]:
         *(Rule(allowed.port, allowed.sources) for allowed in host.firewall.allow),
     ]
     ssh = Rule(f"{host.port}/tcp", host.firewall.ssh_from)
+    if host.port != 22 and not host.bootstrap_port:
+        # a router or a machine around the server may lead `port` to sshd's own
+        open_ports.append(Rule("22/tcp", host.firewall.ssh_from))
     return [Firewall(name=RULES, ssh=str(ssh), allow=[str(rule) for rule in open_ports], leaves=leaves(host))]
 
 

@@ -52,8 +52,8 @@ def sshd(inventory: Inventory, host: Host, render: Render) -> list[Resource]:
             name=DROP_IN,
             template=template,
             user=host.user,
-            # a port that only ~/.ssh/config knows is not ours to set
-            port=host.port if "port" in host.model_fields_set else 0,
+            # `port` is where we reach it, which something on the way may lead to another: only this says that it moves
+            port=host.port if host.bootstrap_port else 0,
             groups=wanted.groups or (GROUP,),
             host_keys=(ED25519, RSA, LONG_RSA),
             pinned=host.host_key or "",

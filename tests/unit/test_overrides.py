@@ -27,6 +27,9 @@ SITE, APP = "nginx/site.conf.j2", "nginx/app.conf.j2"
 DOCS = (ROOT / "docs" / "templates.md").read_text()
 
 
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIEHWyqArxZn1jEboLM0pNStfO0hWOdzLcGmSr+8+sr2D"
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder that is the current one."""
@@ -34,7 +37,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "apps:\n  shop: {source: ., module: m:app, domains: [shop.example.com], processes: {worker: sh},"
         " timers: {nightly: {command: sh, calendar: daily}}}\n  blog: {source: ., module: m:app,"
         " nginx: {rate_limits: {/login: 5r/m}}}\n"
-        'hosts: {web1: {address: 203.0.113.10, users: {ann: {keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEHWyqArxZn1jEboLM0pNStfO0hWOdzLcGmSr+8+sr2D"], sudo: true}}}}\n'
+        'hosts: {web1: {address: 203.0.113.10, users: {ann: {keys: ["ssh-ed25519 '
+        f'{KEY}"], sudo: true}}}}}}}}\n'
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOSTWRIGHT_INVENTORY", raising=False)

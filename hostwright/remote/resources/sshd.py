@@ -30,7 +30,7 @@ class Sshd(Resource):
     Args:
         template: lines of sshd_config with places for what is decided here: see ssh/config.py `compose`.
         user: the login that every run uses; it must be able to log in.
-        port: where it is to listen; 0: as it is.
+        port: where it is to listen; 0: where it listens now.
         groups: whose members may log in; empty: everybody's.
         host_keys: paths of the keys it shows, the best first; those that are too short or missing are left out.
         pinned: the only host key that the controller accepts, if there is one: it stays.
@@ -80,9 +80,14 @@ class Sshd(Resource):
             "host_keys": keys,
             "rsa_bits": (str(self._rsa_bits(system)[0]),),
             "groups": self.groups,
-            "ports": [str(port) for port in (self.port, *self._old) if port],
+            "ports": [str(port) for port in (self.port, *self._old) if port] or self._set(system),
         }
         return config.compose(self.template, values, about)
+
+    def _set(self, system: System) -> list[str]:
+        """The ports that an earlier run of ours has set: they stay."""
+        found = config.directives(config.text_of(system, self.name))
+        return [value for keyword, value in found if keyword == "port"]
 
     def _keys(self, system: System) -> tuple[list[str], list[str]]:
         """The paths of the host keys, and signatures that the pinned one needs besides."""

@@ -201,3 +201,23 @@ def test_sshd_as_it_was_before_us() -> None:
     assert system.read(config.MAIN) == own.encode()
     assert not system.exists(config.DROP_IN)
     assert system.ran[-1] == ("systemctl", "reload", "--", "ssh.service")
+
+
+def test_a_port_that_is_only_how_we_reach_it_is_left_alone(tmp_path: Path) -> None:
+    """Behind a router, 2222 may lead to 22; only `bootstrap_port` says that sshd moves."""
+    from hostwright.inventory import load
+    from hostwright.recipes.firewall import firewall
+    from hostwright.recipes.render import renderer
+    from hostwright.recipes.sshd import sshd
+
+    def wanted(keys: str) -> tuple[int, list[str]]:
+        path = tmp_path / "inventory.yaml"
+        path.write_text(f"hosts: {{a: {{address: 192.0.2.1, {keys}}}}}\n")
+        inventory = load(path, {})
+        (found,) = sshd(inventory, inventory.hosts["a"], renderer(tmp_path))
+        (wall,) = firewall(inventory, inventory.hosts["a"])
+        return found.port, [wall.ssh, *(rule for rule in wall.allow if rule == "22/tcp")]  # type: ignore[attr-defined]
+
+    assert wanted("user: ubuntu") == (0, ["22/tcp"])
+    assert wanted("port: 2222") == (0, ["2222/tcp", "22/tcp"])
+    assert wanted("port: 2222, bootstrap_port: 22") == (2222, ["2222/tcp"])
