@@ -1,6 +1,6 @@
 """What only a kernel of its own shows: a real boot, memory that runs out, a panic, a plug that is pulled.
 
-All but the first are marked `soak`: see "VMs" in docs/sandbox.md.
+Marked `soak`: see docs/sandbox.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .test_sandbox import entry, traces
 from .tiny import Tiny
 from .vm import BOOT_ID, PATIENCE, Site, boot_id, boots_again, serves
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.soak, pytest.mark.timeout(3600)]
 
 
 def test_a_bare_system_becomes_a_site_that_a_reboot_does_not_end(
@@ -43,7 +43,6 @@ def test_a_bare_system_becomes_a_site_that_a_reboot_does_not_end(
     print(saved_site.seconds, done)
 
 
-@pytest.mark.soak
 def test_an_app_that_takes_too_much_memory_is_ended_alone_and_serves_again(
     vm: Tiny, sandbox: Sandbox
 ) -> None:
@@ -61,7 +60,6 @@ def test_an_app_that_takes_too_much_memory_is_ended_alone_and_serves_again(
     vm.one_serves()
 
 
-@pytest.mark.soak
 def test_a_panic_reboots_and_it_serves_again(vm: Tiny, sandbox: Sandbox) -> None:
     release, before = vm.one_serves(), boot_id(sandbox, vm.server)
     crash = "sysctl -q kernel.panic=5; (sleep 1; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 &"
@@ -71,7 +69,6 @@ def test_a_panic_reboots_and_it_serves_again(vm: Tiny, sandbox: Sandbox) -> None
     assert vm.one_serves() == release
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("step", ["tree", "health", "switch"])
 def test_the_plug_is_pulled_in_a_deploy(vm: Tiny, sandbox: Sandbox, step: str) -> None:
     """What had not reached the disk is gone: it serves after the boot, and the next deploy heals."""
@@ -97,7 +94,6 @@ def own(sandbox: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
     made.down()
 
 
-@pytest.mark.soak
 def test_a_vm_takes_logins_keeps_what_was_synced_and_leaves_nothing(
     own: Sandbox, fresh_server: FreshServer
 ) -> None:
@@ -127,7 +123,6 @@ def test_a_vm_takes_logins_keeps_what_was_synced_and_leaves_nothing(
     assert traces(checkout) == []
 
 
-@pytest.mark.soak
 def test_others_go_on_from_where_one_was_saved(own: Sandbox) -> None:
     own.up("first", vm=True, ephemeral=True, say=print)
     sh(own, own.get("first"), "echo kept >/run/in-memory")
