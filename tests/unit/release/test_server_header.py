@@ -114,8 +114,8 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
             assert listens(path)
             yield interface, path
         finally:
-            process.send_signal(signal.SIGTERM)
-            print(process.communicate(timeout=30)[1])  # shown where a test fails
+            process.send_signal(signal.SIGQUIT)  # at once: a worker may still boot, and SIGTERM to that is lost
+            print(process.communicate(timeout=60)[1])  # shown where a test fails
 
 
 def test_every_answer_names_the_release(served: tuple[str, str]) -> None:
