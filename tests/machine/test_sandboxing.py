@@ -203,8 +203,9 @@ def _by_default(shop: Probed) -> None:
     for name in ("release", "worker", "job", "run"):
         until(lambda name=name: shop.sh(f"ls /var/lib/hello/{name}.json || true"), 20, f"{name} has probed")  # type: ignore[misc]
         other = json.loads(shop.sh(f"cat /var/lib/hello/{name}.json"))
-        # a command's loop is its own affair
-        assert {**other["does"], "loop": "uvloop"} == WORKS, name
+        # a command's loop is its own affair; nginx has no release to ask yet when the first one's command runs
+        early = {"https": "HTTPError: HTTP Error 502: Bad Gateway"} if name == "release" else {}
+        assert {**other["does"], "loop": "uvloop"} == {**WORKS, **early}, name
         denied(other["must_not"])
     for unit in units.values():
         score, exposed = shop.security(unit)
