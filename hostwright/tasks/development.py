@@ -11,7 +11,7 @@ from invoke.tasks import task
 
 from hostwright.tasks import frame
 from hostwright.tasks.sandbox import root, say
-from hostwright.tasks.suite import MACHINE, UNIT, Suite, tool
+from hostwright.tasks.suite import LONG, MACHINE, UNIT, Suite, tool
 
 DEBUG = {"debug": frame.HELP["debug"]}
 
@@ -29,6 +29,7 @@ def check(c: Context, debug: bool = False) -> None:
     auto_shortflags=False,
     help={
         "unit": "Only the tests that need no server.",
+        "long": "Only those that the others have no time for: lock-out drills, leaks of secrets, scores, bans.",
         "select": "Only tests whose name matches (pytest -k).",
         "exitfirst": "Stop after the first failure.",
         **DEBUG,
@@ -37,6 +38,7 @@ def check(c: Context, debug: bool = False) -> None:
 def test(
     c: Context,
     unit: bool = False,
+    long: bool = False,
     select: str | None = None,
     exitfirst: bool = False,
     debug: bool = False,
@@ -44,7 +46,7 @@ def test(
     """The whole test suite: checks, unit tests, and machine tests on throw-away servers."""
     with frame.errors(debug):
         suite = Suite(root())
-        if not unit and not select:
+        if not unit and not long and not select:
             suite.check()
         if not unit:
             from hostwright.errors import SandboxUnavailable
@@ -54,7 +56,8 @@ def test(
                 ensure(say)
             except SandboxUnavailable as error:
                 say(f"{error}\nThe machine tests are skipped.")
-        suite.run(UNIT if unit else UNIT + MACHINE, select=select or "", exitfirst=exitfirst)
+        parts = UNIT if unit else LONG if long else UNIT + MACHINE
+        suite.run(parts, select=select or "", exitfirst=exitfirst)
         frame.end(suite.summary())
 
 

@@ -39,9 +39,10 @@ class Part:
 
 UNIT = (Part("unit", ("tests/unit", *SIDE_BY_SIDE)), Part("app", ("app/tests",)))
 MACHINE = (
-    Part("machine", ("tests/machine", "-m", "not alone and not soak", *SIDE_BY_SIDE)),
-    Part("alone", ("tests/machine", "-m", "alone and not soak")),
+    Part("machine", ("tests/machine", "-m", "not alone and not soak and not long", *SIDE_BY_SIDE)),
+    Part("alone", ("tests/machine", "-m", "alone and not soak and not long")),
 )
+LONG = (Part("long", ("tests/machine", "-m", "long and not soak", *SIDE_BY_SIDE)),)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from .load import Load
 from .project import sh, until
 from .tiny import Tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FIREWALL_ONLY = {**SSH_ONLY, "ssh": False, "firewall": True}
 PEOPLE = """

@@ -12,6 +12,8 @@ from .conftest import SUITES, FreshServer
 from .project import sh
 from .tiny import CODE, Tiny
 
+pytestmark = pytest.mark.long
+
 SHELL = "import subprocess; subprocess.run({!r}, shell=True, check=True)"
 # what the app does while it is imported, its `sandbox:`, what is said about it
 BREAKS = [

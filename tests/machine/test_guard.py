@@ -89,7 +89,11 @@ DRILLS: list[tuple[Break, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("drill", "user", "words"), DRILLS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("drill", "user", "words"),
+    [DRILLS[0], *(pytest.param(*drill, marks=pytest.mark.long) for drill in DRILLS[1:])],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
 def test_what_shuts_us_out_is_put_back(guarded: Guarded, drill: Break, user: str, words: str) -> None:
     guarded.says(user=user, port=22)
     drill(guarded)
@@ -120,7 +124,7 @@ def test_what_would_obviously_lock_us_out_is_refused(guarded: Guarded) -> None:
     assert logins.refused == 0
 
 
-@pytest.mark.parametrize("drill", [refuses_keys, breaks_sudo])
+@pytest.mark.parametrize("drill", [refuses_keys, pytest.param(breaks_sudo, marks=pytest.mark.long)])
 def test_controller_killed_just_then(guarded: Guarded, drill: Break) -> None:
     user = "ann" if drill is breaks_sudo else "ubuntu"
     guarded.says(user=user)
@@ -137,6 +141,7 @@ def test_controller_killed_just_then(guarded: Guarded, drill: Break) -> None:
     guarded.inv("provision")
 
 
+@pytest.mark.long
 def test_worker_killed_just_then(guarded: Guarded) -> None:
     refuses_keys(guarded)
     with Logins(guarded) as logins:
@@ -154,6 +159,7 @@ def test_worker_killed_just_then(guarded: Guarded) -> None:
     assert "It is tried again now" in told.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("drill", [refuses_keys, another_port, removes_key])
 def test_power_cut_just_then(guarded: Guarded, drill: Break) -> None:
     guarded.says(user="ann" if drill is removes_key else "ubuntu", port=22)
@@ -190,6 +196,7 @@ def held_in_apply(guarded: Guarded):  # type: ignore[no-untyped-def]
     return waiting()
 
 
+@pytest.mark.long
 def test_a_change_that_nobody_proves_goes_too(guarded: Guarded) -> None:
     """The controller is gone before it could say that all is well."""
     guarded.says(ssh={"tcp_forwarding": True})
@@ -200,6 +207,7 @@ def test_a_change_that_nobody_proves_goes_too(guarded: Guarded) -> None:
     assert "AllowTcpForwarding no" in guarded.run("cat /etc/ssh/sshd_config.d/00-hostwright.conf")
 
 
+@pytest.mark.long
 def test_ctrl_c_just_then(guarded: Guarded) -> None:
     import signal
 
@@ -213,6 +221,7 @@ def test_ctrl_c_just_then(guarded: Guarded) -> None:
     assert guarded.log_in()
 
 
+@pytest.mark.long
 def test_disk_full_refuses_before_any_change(guarded: Guarded) -> None:
     guarded.override(SSHD, "# another\n")
     before = guarded.fingerprint()
@@ -229,6 +238,7 @@ def test_disk_full_refuses_before_any_change(guarded: Guarded) -> None:
     assert guarded.fingerprint() == before
 
 
+@pytest.mark.long
 def test_the_revert_needs_nothing_of_the_agent(guarded: Guarded, tmp_path: Path) -> None:
     refuses_keys(guarded)
     with guarded.stopped_before_proof("provision") as process:

@@ -16,6 +16,8 @@ from .load import Load
 from .project import sh, until
 from .tiny import Tiny
 
+pytestmark = pytest.mark.long
+
 # what decides who gets in has tests of its own
 PARTS = "ssh: false, firewall: false, nginx: false"
 FILES = (

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import given, settings
 
@@ -18,6 +19,8 @@ from tests.unit.test_injection import PAYLOADS, hostile
 
 from .project import sh
 from .tiny import Tiny
+
+pytestmark = pytest.mark.long
 
 # where services and shells alike could leave something: PrivateTmp hides /tmp
 CANARY = "/dev/shm/canary"

@@ -13,6 +13,8 @@ from .conftest import SUITES, FreshServer
 from .project import ROOT, sh
 from .tiny import Tiny
 
+pytestmark = pytest.mark.long
+
 LEAST = 76
 DOCUMENT = ROOT / "docs" / "hardening.md"
 INSTALL = "apt-get -qq update && apt-get -qqy install --no-install-recommends lynis >/dev/null 2>&1"

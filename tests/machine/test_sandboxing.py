@@ -159,6 +159,7 @@ def denied(found: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("suite", SUITES)
 def test_an_app_in_its_sandbox(
     tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer, suite: str

@@ -24,6 +24,8 @@ from .secure import NAME, WWW, Secure
 from .test_https_kinds import AUTH, CLEANUP, make_own
 from .tiny import CODE
 
+pytestmark = pytest.mark.long
+
 # where root keeps what somebody must read again, and why; nobody else may open any of it
 KEPT = {
     r"/srv/tiny/releases/[^/]+/env": "systemd reads a release's variables at each start, also after a boot",

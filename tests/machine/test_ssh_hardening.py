@@ -18,6 +18,8 @@ from .guarded import SOON, SSH_ONLY, Guarded, Logins
 from .load import Load
 from .tiny import Tiny
 
+pytestmark = pytest.mark.long
+
 POLICIES = {
     "bookworm": "Hardened Debian 12 (version 3)",
     "trixie": "Hardened Debian 13 (version 1)",
