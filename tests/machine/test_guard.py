@@ -82,7 +82,7 @@ def removes_key(guarded: Guarded) -> None:
 DRILLS: list[tuple[Break, str, str]] = [
     (refuses_keys, "ubuntu", "accepts none of our keys"),
     (allows_others, "ubuntu", "accepts none of our keys"),
-    (another_port, "ubuntu", "sshd does not listen at port 22"),
+    (another_port, "ubuntu", "a new login as ubuntu on port 22"),
     (crashes, "ubuntu", "a new login as ubuntu"),
     (breaks_sudo, "ann", "sudo"),
     (removes_key, "ann", "accepts none of our keys"),
