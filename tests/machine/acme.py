@@ -91,7 +91,7 @@ class Authority:
         validity: int = 90 * DAY,
         blocked: Sequence[str] = (),
         accounts: dict[str, str] | None = None,
-        nonces: int = 5,
+        nonces: int = 0,
         reuse: int = 0,
     ) -> None:
         """Starts it, or starts it anew: then with another root and without its accounts.
@@ -100,7 +100,7 @@ class Authority:
             validity: of the certificates, seconds.
             blocked: names it refuses by policy.
             accounts: key id -> HMAC key (base64url); with any, it takes accounts bound to one of them alone.
-            nonces: how many of 100 good nonces it rejects, as a busy CA does.
+            nonces: how many of 100 good nonces it rejects, as a busy CA does: certbot gives up at two in a row.
             reuse: how many of 100 times it takes a name that it has seen valid without asking again.
         """
         port = FIRST_PORT + self.number
