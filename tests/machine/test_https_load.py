@@ -15,6 +15,7 @@ from hostwright.sandbox import Sandbox
 from .acme import Bed
 from .conftest import SUITES
 from .load_tls import TlsLoad
+from .project import until
 from .secure import NAME, WWW, Secure, names_in
 
 pytestmark = pytest.mark.alone
@@ -62,6 +63,10 @@ def test_renewals_lose_no_request(site: Secure) -> None:
             serials.add(site.certificate().serial_number)
         due(site)
         site.sh("systemctl start hostwright-certbot.service", timeout=120)
+        # a reload takes a moment: until then old workers answer with the old one
+        until(
+            lambda: site.certificate().serial_number not in serials, 10, "the timer's certificate is served"
+        )
         serials.add(site.certificate().serial_number)
         time.sleep(1)
     print(load)
