@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # what a run takes back when it leaves the catalog, in this order
-REMOVABLE = ("unit", "drop_in", "account", "firewall", "sshd", "swap", "file", "symlink", "sysctl", "tightened")
+REMOVABLE = (
+    "unit",
+    "drop_in",
+    "account",
+    "firewall",
+    "sshd",
+    "swap",
+    "file",
+    "symlink",
+    "sysctl",
+    "tightened",
+)
 
 
 class Conflict(Exception):

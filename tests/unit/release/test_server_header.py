@@ -114,7 +114,9 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
             assert listens(path)
             yield interface, path
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once: a worker may still boot, and SIGTERM to that is lost
+            process.send_signal(
+                signal.SIGQUIT
+            )  # at once: a worker may still boot, and SIGTERM to that is lost
             print(process.communicate(timeout=60)[1])  # shown where a test fails
 
 
