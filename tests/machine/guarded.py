@@ -178,10 +178,15 @@ class Logins:
         self._thread = threading.Thread(target=self._try)
 
     def _try(self) -> None:
-        while not self._stop.is_set():
+        worked, end = True, 0.0
+        # when the block ends while logins do not work, it goes on until they do: that is what is measured
+        while not self._stop.is_set() or (not worked and time.monotonic() < end):
             began = time.monotonic()
-            self._seen.append((began, self._guarded.log_in(self._user, self._port)))
-            self._stop.wait(0.2)
+            worked = self._guarded.log_in(self._user, self._port)
+            self._seen.append((began, worked))
+            time.sleep(0.2)
+            if not self._stop.is_set():
+                end = time.monotonic() + 2 * SOON
 
     def __enter__(self) -> Logins:
         self._thread.start()
