@@ -58,6 +58,15 @@ def units(view: View) -> Findings:
         seen = (f"systemd-analyze security: {exposure:.1f} of 10, where 0 reaches nothing",)
         todo = view.harden("nginx") if name == "nginx.service" else _todo(view, name)
         yield Finding(severity, UNITS, f"{name} could reach much of the server", seen, todo)
+    for name in view.area(UNITS).get("behind", ()):
+        what = f"{name} runs outside its sandbox: it was started before that was written"
+        seen = ("NoNewPrivileges=yes in its unit, NoNewPrivs: 0 in its process",)
+        # a server that serves was hardened: that does not interrupt it
+        todo = (
+            "A reload does not do it, and a restart refuses connections for a moment. When that does no harm, "
+            f"on the server: sudo systemctl restart {name}"
+        )
+        yield Finding(MEDIUM, UNITS, what, seen, todo)
 
 
 def watched(view: View) -> Iterator[tuple[str, float]]:

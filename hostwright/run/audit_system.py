@@ -121,11 +121,29 @@ def logins(view: View) -> Findings:
         yield Finding(severity, LOGINS, what, (tried, *lines) if tried else (), view.harden("fail2ban"))
     elif tried:
         yield Finding(INFO, LOGINS, tried, lines)
+    yield from _idle(view, guard)
     banned = [f"{jail}: {', '.join(names[:6])}" for jail, names in guard["banned"].items() if names]
     if banned:
         total = sum(map(len, guard["banned"].values()))
         todo = "Somebody of yours? On the server: sudo fail2ban-client unban ADDRESS"
         yield Finding(INFO, LOGINS, f"{many(total, 'address', 'addresses')} banned now", some(banned), todo)
+
+
+def _idle(view: View, guard: Mapping[str, Any]) -> Findings:
+    """fail2ban counts who fails, and then nothing happens: it looks well from everywhere else."""
+    what, again = "nobody is kept out who fails to log in: ", "On the server: sudo systemctl restart fail2ban"
+    if guard["missing"]:
+        programs = " and ".join(guard["missing"])
+        seen = (f"{', '.join(guard['actions'])} cannot run",)
+        todo = view.harden("fail2ban")
+        yield Finding(
+            MEDIUM, LOGINS, f"{what}fail2ban bans with {programs}, which is not installed", seen, todo
+        )
+    elif guard["actions"] == []:
+        yield Finding(MEDIUM, LOGINS, f"{what}fail2ban's jail for SSH has no ban action", (), again)
+    elif guard["refused"]:
+        todo = f"See /var/log/fail2ban.log. Then, once that is mended: {again[0].lower()}{again[1:]}"
+        yield Finding(MEDIUM, LOGINS, f"{what}fail2ban's last ban did not work", (guard["refused"],), todo)
 
 
 def kernel(view: View) -> Findings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from . import bans
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -26,12 +28,11 @@ JOURNAL = (
     "journalctl", "--quiet", "--no-pager", "--output=cat", "--since=" + DAY, "--lines=%d" % LINES,
     "_COMM=sshd", "+", "_COMM=sshd-session", "+", "_COMM=sshd-auth",
 )  # fmt: skip
-SOCKET = "/run/fail2ban/fail2ban.sock"
 
 
 def attempts(system: System) -> dict[str, Any]:
     """failed: connections that tried in vain; addresses: how many there were; most: [address, connections] of the
-    busiest; whole: all of the day was read; fail2ban: installed, running, banned (jail -> addresses)."""
+    busiest; whole: all of the day was read; fail2ban: bans.py."""
     code, out, _ = system.capture(JOURNAL, timeout=SECONDS)
     lines = out.decode("utf-8", "replace").splitlines() if code == 0 else []
     counted = count(lines)
@@ -41,7 +42,7 @@ def attempts(system: System) -> dict[str, Any]:
         "addresses": len(counted),
         "most": [list(one) for one in busiest],
         "whole": len(lines) < LINES,
-        "fail2ban": _fail2ban(system),
+        "fail2ban": bans.fail2ban(system),
     }
 
 
@@ -56,18 +57,3 @@ def count(lines: list[str]) -> dict[str, int]:
     for address, _ in seen:
         counted[address] = counted.get(address, 0) + 1
     return counted
-
-
-def _fail2ban(system: System) -> dict[str, Any]:
-    import ast
-
-    installed, running = bool(system.which("fail2ban-client")), system.exists(SOCKET)
-    banned: dict[str, list[str]] = {}
-    if installed and running:
-        said = system.run(("fail2ban-client", "banned"), timeout=SECONDS, check=False, read_only=True).out
-        try:  # [{'sshd': ['203.0.113.9']}]
-            for jails in ast.literal_eval(said.strip() or "[]"):
-                banned.update({str(jail): [str(one) for one in found] for jail, found in jails.items()})
-        except (ValueError, SyntaxError, AttributeError, TypeError):
-            pass
-    return {"installed": installed, "running": running, "banned": banned}

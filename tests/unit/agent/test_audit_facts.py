@@ -14,6 +14,7 @@ from hostwright.remote import events
 from hostwright.remote.audit import (
     accounts,
     attempts,
+    bans,
     files,
     kernel,
     keys,
@@ -242,11 +243,63 @@ def test_failed_logins_are_counted_by_connection_and_real_address() -> None:
     assert attempts.count(LINES) == {"203.0.113.4": 2, "2001:db8::9": 1, "203.0.113.5": 1, "192.0.2.7": 1}
 
 
+LOG = """\
+2026-11-27 23:27:29,728 fail2ban.jail           [513]: INFO    Jail 'sshd' started
+2026-11-27 23:27:31,707 fail2ban.actions        [513]: NOTICE  [sshd] Ban 192.0.2.77
+2026-11-27 23:27:31,746 fail2ban.utils          [513]: ERROR   7fe6f74c97a0 -- stderr: '/bin/sh: 1: nft: not found'
+2026-11-27 23:27:31,747 fail2ban.actions        [513]: ERROR   Failed to execute ban jail 'sshd' action \
+'nftables-multiport' info 'ActionInfo({'ip': '192.0.2.77', 'fid': <function>})': Error starting action \
+Jail('sshd')/nftables-multiport: 'Script error'
+2026-11-27 23:27:38,866 fail2ban.filter         [513]: INFO    [sshd] Found 192.0.2.78
+"""
+# what fail2ban-client 1.1 says
+ACTIONS = "The jail sshd has the following actions:\n%s\n"
+
+
+def guard(banned: str, actions: str, log: str = "", programs: str = "") -> dict[str, Any]:
+    told = {
+        "fail2ban-client banned": banned,
+        "fail2ban-client get sshd actions": actions,
+        " ".join(bans.NEWEST): log,
+    }
+    system = FakeSystem({bans.SOCKET: ""}, commands=told)
+    there = ("fail2ban-client", *programs.split())
+    system.which = lambda name: name if name in there else None  # type: ignore[method-assign]
+    return bans.fail2ban(system)
+
+
 def test_bans() -> None:
-    said = "[{'sshd': ['203.0.113.4']}, {'nginx': []}]\n"
-    system = FakeSystem({attempts.SOCKET: ""}, commands={"fail2ban-client banned": said})
-    system.which = lambda program: "/usr/bin/" + program  # type: ignore[method-assign]
-    assert attempts._fail2ban(system)["banned"] == {"sshd": ["203.0.113.4"], "nginx": []}
+    found = guard(
+        "[{'sshd': ['203.0.113.4']}, {'nginx': []}]\n", ACTIONS % "nftables-multiport", programs="nft"
+    )
+    assert found == {
+        "installed": True,
+        "running": True,
+        "banned": {"sshd": ["203.0.113.4"], "nginx": []},
+        "actions": ["nftables-multiport"],
+        "missing": [],
+        "refused": "",
+    }
+
+
+def test_bans_that_keep_nobody_out() -> None:
+    jail = "[{'sshd': []}]\n"
+    found = guard(jail, ACTIONS % "nftables-multiport, iptables-allports, mail-whois")
+    assert found["missing"] == ["iptables", "nft"]
+    assert guard(jail, "No actions for jail sshd\n")["actions"] == []
+    wrong = guard(jail, ACTIONS % "nftables", LOG, "nft")["refused"]
+    assert wrong == "Error starting action Jail('sshd')/nftables-multiport: 'Script error'"
+    # what came later worked, or has yet to be tried
+    for later in (
+        "NOTICE  [sshd] Ban 192.0.2.9",
+        "NOTICE  [sshd] Restore Ban 192.0.2.9",
+        "INFO    Jail 'sshd' started",
+    ):
+        log = f"{LOG}2026-11-27 23:28:00,001 fail2ban.actions [513]: {later}\n"
+        assert guard(jail, ACTIONS % "nftables", log, "nft")["refused"] == "", later
+    # without the jail, nothing is asked of it
+    other = guard("[{'nginx': []}]\n", "never asked", LOG)
+    assert (other["actions"], other["missing"], other["refused"]) == (None, [], "")
 
 
 UPGRADE = """\
@@ -280,17 +333,41 @@ def test_updates() -> None:
 def test_exposures_as_json_and_as_a_table() -> None:
     command = "systemd-analyze security --no-pager"
     told = '[{"unit":"nginx.service","exposure":"2.5","predicate":"OK","happy":":-)"}]'
-    assert services.exposures(FakeSystem(commands={command + " --json=short": told}))["units"] == {
-        "nginx.service": 2.5
-    }
+    show = "systemctl show --property=MainPID,NoNewPrivileges nginx.service"
+    system = FakeSystem(commands={command + " --json=short": told, show: "MainPID=0\nNoNewPrivileges=yes\n"})
+    assert services.exposures(system)["units"] == {"nginx.service": 2.5}
     old = FakeSystem(
         {"/srv/hello/current": {"link": "releases/20261121-a"}},
         commands={
             command + " --json=short": {"exit": 1, "err": "unrecognized option"},
             command: "UNIT EXPOSURE PREDICATE HAPPY\nnginx.service 9.6 UNSAFE :-{\n\n",
+            show: "MainPID=7\nNoNewPrivileges=no\n",
         },
     )
-    assert services.exposures(old) == {"units": {"nginx.service": 9.6}, "live": {"hello": "20261121-a"}}
+    assert services.exposures(old) == {
+        "units": {"nginx.service": 9.6},
+        "live": {"hello": "20261121-a"},
+        "behind": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "process", "behind"),
+    [
+        ("yes", "0", True),
+        ("yes", "1", False),
+        ("no", "0", False),  # nobody has written a sandbox, or somebody has taken this out of it
+        ("yes", None, False),  # it does not run
+    ],
+)
+def test_a_service_that_runs_since_before_its_sandbox(
+    written: str, process: str | None, behind: bool
+) -> None:
+    status = {"/proc/7/status": f"Name:\tnginx\nNoNewPrivs:\t{process}\nSeccomp:\t2\n"}
+    show = f"MainPID={7 if process else 0}\nNoNewPrivileges={written}\n"
+    argv = "systemctl show --property=MainPID,NoNewPrivileges nginx.service"
+    system = FakeSystem(status if process else {}, commands={argv: show})
+    assert services._behind(system, services.FRONT) is behind
 
 
 def test_kernel_settings_that_this_kernel_does_not_have() -> None:

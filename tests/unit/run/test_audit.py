@@ -51,12 +51,13 @@ SAFE: dict[str, Any] = {
     "updates": {"security": [], "others": [], "fetched": NOW - 3600, "reboot": "",
                 "automatic": {"installed": True, "lists": True, "upgrades": True, "timers": True}},
     "units": {"units": {"hello@1.service": 1.2, "hello@0.service": 9.0, "nginx.service": 2.5, "cron.service": 9.6},
-              "live": {"hello": "1"}},
+              "live": {"hello": "1"}, "behind": []},
     "certificates": {"found": [{"path": "/etc/letsencrypt/live/hello/fullchain.pem", "app": "hello", "file": {
         "names": ["a.com"], "not_before": NOW - 30 * 86400, "not_after": NOW + 60 * 86400, "key": "ecdsa",
         "self_signed": False}}]},
     "logins": {"failed": 0, "addresses": 0, "most": [], "whole": True,
-               "fail2ban": {"installed": True, "running": True, "banned": {}}},
+               "fail2ban": {"installed": True, "running": True, "banned": {"sshd": []}, "missing": [],
+                            "actions": ["nftables-multiport"], "refused": ""}},
     "files": {"looked": 4000, "whole": True, "writable": [], "foreign": [], "secrets": [],
               "counts": {"writable": 0, "foreign": 0, "secrets": 0}},
     "kernel": {"values": {"kernel.kptr_restrict": "2", "net.ipv4.tcp_syncookies": "1"}},
@@ -112,6 +113,11 @@ def port(number: int, program: str = "x", protocol: str = "tcp", address: str = 
     return {"found": [*SAFE["ports"]["found"], row]}
 
 
+def fail2ban(**facts: Any) -> dict[str, Any]:
+    return {"fail2ban": {**SAFE["logins"]["fail2ban"], **facts}}
+
+
+IDLE = "nobody is kept out who fails to log in"
 OPEN = {"tool": "", "ipv4": "accept", "ipv6": "accept", "tables": []}
 RSA = {**KEY, "type": "ssh-rsa", "bits": 1024}
 REDIS = "redis-server listens on tcp port 6379, which the inventory does not open"
@@ -200,8 +206,21 @@ CASES = [
         [("info", "400 connections from 2 addresses failed to log in during the last day")],
     ),
     (
-        {"logins": {"fail2ban": {"installed": False, "running": False, "banned": {}}}},
+        {"logins": {"fail2ban": {"installed": False, "running": False, "banned": {}, "actions": None, "missing": [],
+                                 "refused": ""}}},
         [("medium", "nobody is banned who tries again and again to log in: fail2ban does not run")],
+    ),
+    (
+        {"logins": fail2ban(missing=["nft"])},
+        [("medium", f"{IDLE}: fail2ban bans with nft, which is not installed")],
+    ),
+    ({"logins": fail2ban(actions=[])}, [("medium", f"{IDLE}: fail2ban's jail for SSH has no ban action")]),
+    ({"logins": fail2ban(refused="Script error")}, [("medium", f"{IDLE}: fail2ban's last ban did not work")]),
+    # somebody else's fail2ban, without a jail for SSH
+    ({"logins": fail2ban(actions=None)}, []),
+    (
+        {"units": {"behind": ["nginx.service"]}},
+        [("medium", "nginx.service runs outside its sandbox: it was started before that was written")],
     ),
     (
         {"files": {"secrets": [{"path": "/etc/x.key", "mode": 0o644, "uid": 0, "gid": 0}],
