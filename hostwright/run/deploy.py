@@ -24,6 +24,7 @@ from hostwright.remote import events, wire
 from hostwright.report import Output, Report
 from hostwright.run.agreement import Agreement, Told
 from hostwright.run.fleet import Fleet
+from hostwright.run.git_server import published_host_keys
 from hostwright.run.login import Logins
 from hostwright.run.request import digest, request
 from hostwright.run.source import LocalSource, pack, resolve
@@ -80,6 +81,7 @@ class Deploy:
             "url": self.app.source,
             "ref": ref,
             "forward_agent": self.app.forward_agent,
+            "host_keys": published_host_keys(self.app.source),
         }
         if self.local:
             source = {"kind": "push", "commit": self.local.commit, "prefix": self.local.prefix}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 from ..run import StepError
 from ..system import CommandFailed
 from .git import SLOW, agent_socket, proxies
+from .git_ssh import command, server_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def fetch(
     """Fetch one commit without its history.
 
     Args:
-        source: `url`, `ref` (branch, tag or commit; empty: the repository's default branch), `forward_agent`.
+        source: `url`, `ref` (branch, tag or commit; empty: the repository's default branch), `forward_agent`,
+            `host_keys` (known_hosts lines of a server that publishes them).
         state: /var/lib/hostwright: where the git servers' host keys are kept.
 
     Returns:
@@ -73,9 +74,9 @@ def fetch(
     url, ref = source["url"], source.get("ref") or "HEAD"
     if COMMIT.match(ref) and repository.has(ref):
         return str(ref)
-    known_hosts = state + "/git_known_hosts"
+    published, agent = source.get("host_keys") or (), bool(source.get("forward_agent"))
     env = {
-        "GIT_SSH_COMMAND": _ssh(system, layout, known_hosts, agent=bool(source.get("forward_agent"))),
+        "GIT_SSH_COMMAND": command(system, layout, url, published, state, agent=agent),
         # also where a git server sends us elsewhere: never over http, and never through a helper (git(1), ext::)
         "GIT_ALLOW_PROTOCOL": "https:ssh:file",
         # a transfer that stands still for a minute will not go on
@@ -83,12 +84,12 @@ def fetch(
         "GIT_HTTP_LOW_SPEED_TIME": "60",
         **proxies(system),
     }
-    if source.get("forward_agent"):
+    if agent:
         env["SSH_AUTH_SOCK"] = _agent()
     try:
         commit = _fetch(repository, url, ref, env)
     except CommandFailed as error:
-        raise _explained(error, system, layout, source, ref, known_hosts) from error
+        raise _explained(error, system, layout, source, ref, state) from error
     if not commit:
         raise StepError("%s of %s is not a commit" % (ref, url))
     repository.keep(commit)
@@ -123,18 +124,6 @@ def _fetch(repository: Repository, url: str, ref: str, env: Mapping[str, str]) -
             repository.git("update-ref", "-d", name)
 
 
-def _ssh(system: System, layout: Layout, known_hosts: str, *, agent: bool) -> str:
-    """GIT_SSH_COMMAND, which git gives to a shell: every word is quoted."""
-    words = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15"]
-    # a first contact is recorded, a changed key refused: the same as for the servers we manage
-    words += ["-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=%s" % known_hosts]
-    if system.exists(layout.deploy_key):
-        words += ["-i", layout.deploy_key]
-        # no other key of root's is shown to the git server
-        words += [] if agent else ["-o", "IdentitiesOnly=yes"]
-    return " ".join(shlex.quote(word) for word in words)
-
-
 def _agent() -> str:
     socket = agent_socket()
     if not socket:
@@ -159,15 +148,25 @@ def _explained(
     layout: Layout,
     source: Mapping[str, Any],
     ref: str,
-    known_hosts: str,
+    state: str,
 ) -> StepError:
     said, url = "\n".join(error.tail), source["url"]
     if any(text in said for text in HOST_KEY):
-        return StepError(
-            "the host key of the git server has changed: %s" % url,
-            error.tail,
-            "If it was announced: sudo ssh-keygen -R GIT-SERVER -f %s" % known_hosts,
-        )
+        if source.get("host_keys"):
+            message, hint = (
+                "%s did not show a host key that its hoster publishes",
+                (
+                    "Somebody may be listening in between. If the hoster announced a new one, add it on the server to "
+                    "/etc/ssh/ssh_known_hosts, or update Hostwright."
+                ),
+            )
+        else:
+            message = "the host key of the git server has changed: %s"
+            hint = "If it was announced: sudo ssh-keygen -R '%s' -f %s/git_known_hosts" % (
+                server_of(url),
+                state,
+            )
+        return StepError(message % url, error.tail, hint)
     if any(text in said for text in NO_REPOSITORY):
         hint = "Is the path right?"
         if url.startswith("file:"):

@@ -114,7 +114,7 @@ SAID = [
      "cannot be reached from this server", "Is the address right?"),
     (SSH, "ssh: connect to host git.invalid port 22: Connection timed out", "cannot be reached", "address"),
     (SSH, "@@@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @@@\nHost key verification failed.",
-     "the host key of the git server has changed", "ssh-keygen -R GIT-SERVER -f /var/lib/hostwright/git_known_hosts"),
+     "the host key of the git server has changed", "-R 'git.invalid' -f /var/lib/hostwright/git_known_hosts"),
     (SSH, "fatal: 'shop.git' does not appear to be a git repository", "there is no repository git@", "path right?"),
     (HTTPS, "fatal: repository 'https://git.invalid/ann/shop.git/' not found", "there is no repository", "path right?"),
     (SSH, "fatal: no matching remote head", "there is no main in git@", "`ref:`"),
@@ -128,8 +128,9 @@ def asked(url: str, said: str, key: bool = True, **source: object) -> tuple[Step
         "/etc/hostwright/keys/hello.pub": "ssh-ed25519 AAAA deploy hello\n",
     }
     system = FakeSystem(
-        files=files if key else {},
+        files={"/var/lib/hostwright/version": "1", **(files if key else {})},
         commands={
+            "ssh-keygen -F git.invalid -f /var/lib/hostwright/git_known_hosts": {"exit": 1},
             "git --git-dir=/srv/hello/repo.git -c core.hooksPath=/dev/null fetch ...": {
                 "exit": 128,
                 "err": said,
@@ -143,6 +144,11 @@ def asked(url: str, said: str, key: bool = True, **source: object) -> tuple[Step
             repository, system, Layout("hello"), {"url": url, "ref": "main", **source}, "/var/lib/hostwright"
         )
     return error.value, system
+
+
+def told(system: FakeSystem) -> dict[str, str]:
+    """The environment of git fetch."""
+    return next(env for env in system.environments if "GIT_SSH_COMMAND" in env)
 
 
 @pytest.mark.parametrize(("url", "said", "message", "hint"), SAID)
@@ -170,21 +176,21 @@ def test_the_deploy_key_is_shown_where_it_is_what_is_missing() -> None:
     error, system = asked(SSH, "Permission denied (publickey).")
     assert error.tail[-1] == "ssh-ed25519 AAAA deploy hello"
     assert "PRIVATE" not in str(error.tail)
-    command = system.environments[0]["GIT_SSH_COMMAND"]
+    command = told(system)["GIT_SSH_COMMAND"]
     assert "-i /etc/hostwright/keys/hello" in command
     assert "BatchMode=yes" in command
     assert "StrictHostKeyChecking=accept-new" in command
-    assert system.environments[0]["GIT_TERMINAL_PROMPT"] == "0"
+    assert told(system)["GIT_TERMINAL_PROMPT"] == "0"
     error, system = asked(SSH, "Permission denied (publickey).", key=False)
     assert error.hint == "inv provision makes a deploy key and shows it."
-    assert " -i " not in system.environments[0]["GIT_SSH_COMMAND"]
+    assert " -i " not in told(system)["GIT_SSH_COMMAND"]
 
 
 def test_agent_forwarding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "agent_socket", lambda: "/tmp/agent.1")
     error, system = asked(SSH, "Permission denied (publickey).", forward_agent=True)
     assert error.hint == "Does an agent run here, and hold a key that may read it? ssh-add -l"
-    assert system.environments[0]["SSH_AUTH_SOCK"] == "/tmp/agent.1"
+    assert told(system)["SSH_AUTH_SOCK"] == "/tmp/agent.1"
     monkeypatch.setattr(module, "agent_socket", lambda: "")
     error, system = asked(SSH, "never asked", forward_agent=True)
     assert error.message.startswith("your ssh agent did not arrive")
@@ -205,11 +211,12 @@ def test_nothing_but_https_ssh_and_files(remote: Work, repository: Repository, t
     assert not canary.exists()
 
 
-def test_a_deploy_key_is_the_only_key_that_is_shown(repository: Repository) -> None:
-    layout = Layout("hello")
-    command = module._ssh(FakeSystem({layout.deploy_key: "key"}), layout, "/k", agent=False)
-    assert f"-i {layout.deploy_key} -o IdentitiesOnly=yes" in command
-    assert "StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/k" in command
-    assert "IdentitiesOnly" not in module._ssh(
-        FakeSystem({layout.deploy_key: "key"}), layout, "/k", agent=True
+def test_a_hoster_that_publishes_its_keys_shows_another() -> None:
+    said = "No ED25519 host key is known for github.com and you have requested strict checking.\n"
+    error, system = asked(
+        SSH, said + "Host key verification failed.", host_keys=["github.com ssh-ed25519 AAAA"]
     )
+    assert error.message == f"{SSH} did not show a host key that its hoster publishes"
+    assert error.tail[-1] == "Host key verification failed."
+    assert "/etc/ssh/ssh_known_hosts" in error.hint
+    assert "StrictHostKeyChecking=yes" in told(system)["GIT_SSH_COMMAND"]
