@@ -76,6 +76,7 @@ def fetch(
         return str(ref)
     published, agent = source.get("host_keys") or (), bool(source.get("forward_agent"))
     env = {
+        **({"SSH_AUTH_SOCK": _agent()} if agent else {}),
         "GIT_SSH_COMMAND": command(system, layout, url, published, state, agent=agent),
         # also where a git server sends us elsewhere: never over http, and never through a helper (git(1), ext::)
         "GIT_ALLOW_PROTOCOL": "https:ssh:file",
@@ -84,8 +85,6 @@ def fetch(
         "GIT_HTTP_LOW_SPEED_TIME": "60",
         **proxies(system),
     }
-    if agent:
-        env["SSH_AUTH_SOCK"] = _agent()
     try:
         commit = _fetch(repository, url, ref, env)
     except CommandFailed as error:
