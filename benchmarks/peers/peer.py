@@ -9,10 +9,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.memory import watched
 from hostwright.sandbox import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,13 +30,15 @@ class Work:
         servers: bare ones; each gets the same.
         repository: a git checkout on this machine, with `app/`, branch main. Peers that pull find it as a bare
             repository on the server itself, at `remote`, so that no network is between them and it.
-        remote: path of the bare repository on each server.
+        remote: path of the bare repository on each server, owned by root: root pulls from it.
         apps: names; each gets a unit, a virtual environment, an nginx site and the domain NAME.example.com.
         certificate: PEM file on this machine for *.example.com.
         key: its private key.
         admin: the name of a user who gets sudo and logs in with `admin_key`.
         admin_key: an OpenSSH public key line.
-        folder: where the peer may write its own files.
+        folder: where the peer may write its own files; its commands run there.
+        home: the HOME of its commands, with an empty .ssh.
+        watch: take samples of the memory of its commands, which costs them a little time.
         prefix: argv that begins each of its commands: a path with a round-trip time, or none.
     """
 
@@ -47,7 +51,24 @@ class Work:
     admin: str
     admin_key: str
     folder: Path
+    home: Path
+    watch: bool = False
     prefix: tuple[str, ...] = ()
+
+    @staticmethod
+    def domain(app: str) -> str:
+        """The name that an app is visited by."""
+        return f"{app}.example.com"
+
+    @staticmethod
+    def greeting(app: str) -> str:
+        """What an app's HELLO_GREETING is."""
+        return f"Hello from {app}"
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """The environment of a peer's command: this machine's, without what is the developer's own."""
+        kept = {name: value for name, value in os.environ.items() if name not in ("SSH_AUTH_SOCK", "CI")}
+        return {**kept, "HOME": str(self.home), **more}
 
 
 @dataclass(frozen=True)
@@ -57,7 +78,8 @@ class Done:
     Attributes:
         seconds: wall time.
         cpu: processor seconds of it and its children on this machine.
-        rss_mib: the largest resident size of any of them, MiB.
+        rss_mib: the largest resident size of any of them, MiB; with `Work.watch` what all of them had at once, with
+            what they share counted once.
         out: what it printed.
     """
 
@@ -65,6 +87,11 @@ class Done:
     cpu: float
     rss_mib: float
     out: str
+
+    def __add__(self, later: Done) -> Done:
+        """This command and then another, as one."""
+        most = max(self.rss_mib, later.rss_mib)
+        return Done(self.seconds + later.seconds, self.cpu + later.cpu, most, self.out + later.out)
 
 
 class Failed(RuntimeError):
@@ -89,12 +116,14 @@ class Peer(Protocol):
         """What ran before the last deploy runs again; None where the peer knows no such thing."""
 
 
-def measured(argv: Sequence[str], work: Work, env: Mapping[str, str], timeout: float = PATIENCE) -> Done:
+def measured(
+    argv: Sequence[str], work: Work, env: Mapping[str, str] | None = None, timeout: float = PATIENCE
+) -> Done:
     """Run a command of a peer in its folder.
 
     Args:
         argv: the command; `work.prefix` goes before it.
-        env: its whole environment.
+        env: its whole environment; None: `work.environ()`.
         timeout: seconds.
 
     Raises:
@@ -105,7 +134,7 @@ def measured(argv: Sequence[str], work: Work, env: Mapping[str, str], timeout: f
         process = subprocess.Popen(
             (*work.prefix, *argv),
             cwd=work.folder,
-            env=env,
+            env=work.environ() if env is None else env,
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
@@ -113,8 +142,9 @@ def measured(argv: Sequence[str], work: Work, env: Mapping[str, str], timeout: f
         )
         timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
-        # wait4(2): of the command and of all its descendants that were waited for
-        _, status, used = os.wait4(process.pid, 0)
+        with watched(process.pid) if work.watch else nullcontext() as memory:
+            # wait4(2): of the command and of all its descendants that were waited for
+            _, status, used = os.wait4(process.pid, 0)
         seconds = time.monotonic() - began
         timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -122,4 +152,5 @@ def measured(argv: Sequence[str], work: Work, env: Mapping[str, str], timeout: f
         out = written.read()
     if process.returncode != 0:
         raise Failed(f"{' '.join(argv)} ended with {process.returncode} after {seconds:.0f} s\n{out[-4000:]}")
-    return Done(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, out)
+    rss = memory.most if memory else used.ru_maxrss / 1024
+    return Done(seconds, used.ru_utime + used.ru_stime, rss, out)

@@ -1,0 +1,63 @@
+"""The memory of a command and of all that it starts, in samples."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+EVERY = 0.1  # seconds
+
+
+@dataclass
+class Most:
+    """The largest sample, MiB."""
+
+    most: float = 0.0
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[Most]:
+    """Samples while the block runs: the proportional sizes of a process and its descendants, added up.
+
+    Pages that several of them share count once, so forks are not charged for what they inherited.
+    """
+    found = Most()
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(EVERY):
+            found.most = max(found.most, sum(map(proportional_mib, family(pid))))
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and its descendants; those that are gone meanwhile are left out."""
+    yield pid
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [child for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return
+    for child in children:
+        yield from family(int(child))
+
+
+def proportional_mib(pid: int) -> float:
+    """Its PSS; 0 when it is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0.0
