@@ -3,9 +3,9 @@
 from invoke.collection import Collection
 
 from hostwright.tasks import ns
-from hostwright.tasks.development import check, demo, soak, test
+from hostwright.tasks.development import bench, check, demo, soak, test
 
-for extra in (check, demo):
+for extra in (bench, check, demo):
     ns.add_task(extra)
 tests = Collection("test")
 tests.add_task(test, name="all", default=True)  # `inv test`

@@ -90,6 +90,35 @@ def soak(
 @task(
     auto_shortflags=False,
     help={
+        "case": "Comma list: noop, fresh, deploy, dependency, hosts, listing, throughput, catalog. All without it.",
+        "peer": "Comma list of those it is compared with: ansible, pyinfra, fabric, bash, fujin. All without it.",
+        "rounds": "How often each peer does it (default 10).",
+        "quick": "A smoke test of ten minutes that changes no page: fewer rounds and peers, generous bounds.",
+        "out": "Folder of RESULTS.md, results.json and plots/ (default: benchmarks/).",
+        **DEBUG,
+    },
+)
+def bench(
+    c: Context,
+    case: str = "",
+    peer: str = "",
+    rounds: str = "",
+    quick: bool = False,
+    out: str = "",
+    debug: bool = False,
+) -> None:
+    """Measure Hostwright against its peers and against the limit; writes benchmarks/RESULTS.md."""
+    with frame.errors(debug):
+        count = [f"--rounds={frame.number(rounds, 'rounds', 1, 1000)}"] if rounds else []
+        flags = [*count, *(["--quick"] if quick else []), *([f"--out={out}"] if out else [])]
+        frame.end(
+            tool(root(), sys.executable, "-m", "benchmarks", f"--case={case}", f"--peer={peer}", *flags)
+        )
+
+
+@task(
+    auto_shortflags=False,
+    help={
         "host": "Use this server, [user@]address[:port], instead of a throw-away one.",
         "identity": frame.HELP["identity"],
         **DEBUG,
