@@ -26,6 +26,7 @@ SERVICE = """\
 [Unit]
 Description=Put back who gets in, unless a new login has proven that we do
 ConditionPathExists=%(folder)s/armed
+StartLimitIntervalSec=0
 DefaultDependencies=no
 RequiresMountsFor=%(folder)s /etc /usr
 After=local-fs.target systemd-remount-fs.service
@@ -43,6 +44,8 @@ OOMScoreAdjust=-900
 TIMER = """\
 [Unit]
 Description=Until then a new login must have proven that we get in
+# each change starts it anew, and the sixth within 10 s would be refused
+StartLimitIntervalSec=0
 # a timer comes before what it starts, and that comes before sysinit.target: not after it itself
 DefaultDependencies=no
 Conflicts=shutdown.target
