@@ -115,6 +115,7 @@ class Converge:
             context = Context(self.run.output(resource.id), recorded, self.notice, self.run.ask)
             if self.apply:
                 self.run.emit(events.ResourceStarted(resource.id, resource.title))
+                resource.refuse(self.system)
                 self.guarded.before(resource.id)
                 self._act(resource, changes, context)
             else:

@@ -181,6 +181,13 @@ class Resource:
         """
         raise NotImplementedError
 
+    def refuse(self, system: System) -> None:
+        """When it differs, before anything is armed or changed: what would obviously do harm.
+
+        Raises:
+            Failed, CommandFailed, OSError
+        """
+
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
         """Make the current state the desired one.
 

@@ -114,7 +114,6 @@ class Firewall(Resource):
 
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
         wanted, ufw = self.ruleset(system), Ufw(system)
-        self._check(system, wanted)
         if ufw.active:  # first: what ufw does not know yet, our own table may have opened until now
             ufw.change(self.rules)
         before = [Before(system, path) for path in (self.name, UNIT_FILE, DROPIN)]
@@ -129,7 +128,8 @@ class Firewall(Resource):
         if not ufw.active and ufw.ours and system.exists("/usr/sbin/ufw"):
             ufw.change([])
 
-    def _check(self, system: System, wanted: Ruleset) -> None:
+    def refuse(self, system: System) -> None:
+        wanted = self.ruleset(system)
         if not system.which("nft"):
             raise Failed("nft is not installed on this server", "sudo apt-get install nftables")
         try:

@@ -65,6 +65,8 @@ class Sshd(Resource):
         self.old_clients = old_clients
         # ports that stay open until a new login has worked
         self._old: tuple[int, ...] = ()
+        # what `refuse` has found out about the installed OpenSSH
+        self._about: Optional[known.Known] = None
 
     def to_wire(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -150,8 +152,7 @@ class Sshd(Resource):
         return sorted(set(files) & activation.listening(system))
 
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
-        about = known.ask(system)
-        self._refuse(system)
+        about = self._about or known.ask(system)
         self._tell(system, context)
         if self.port and not self._old:
             now = activation.current_ports(system, config.ports(system))
@@ -161,7 +162,12 @@ class Sshd(Resource):
         self._write(system, self._content(system, about), context)
         known.keep(system, about)
 
-    def _refuse(self, system: System) -> None:
+    def refuse(self, system: System) -> None:
+        self._about = known.ask(system)
+        self._keep_us(system)
+        self._check(system, self._content(system, self._about))
+
+    def _keep_us(self, system: System) -> None:
         """What would obviously lock us out.
 
         Raises:
@@ -201,9 +207,8 @@ class Sshd(Resource):
     # -- what is written ---------------------------------------------------------------------------------
 
     def _write(self, system: System, content: str, context: Optional[Context]) -> None:
-        """Check the candidate, write it, put it into use, and look whether sshd does what it says."""
+        """Write it, put it into use, and look whether sshd does what it says."""
         main = config.text_of(system, config.MAIN)
-        self._check(system, content, main)
         if self.port and not self._old:
             self._set_aside(system, context)
         if config.place(main) != "first":
@@ -228,8 +233,8 @@ class Sshd(Resource):
                 "Something comes before them: sudo sshd -T; grep -rn . %s*" % config.MAIN,
             )
 
-    def _check(self, system: System, content: str, main: str) -> None:
-        path, text = config.scratch(system, content, main)
+    def _check(self, system: System, content: str) -> None:
+        path, text = config.scratch(system, content, config.text_of(system, config.MAIN))
         if system.stat("/run/hostwright") is None:
             system.mkdir("/run/hostwright", mode=0o700)
         known.prepare(system)
@@ -264,7 +269,9 @@ class Sshd(Resource):
             return False
         about = known.kept(system) or known.ask(system)
         self._old = ()
-        self._write(system, self._content(system, about), None)
+        content = self._content(system, about)
+        self._check(system, content)
+        self._write(system, content, None)
         return True
 
     def content_diff(self, system: System) -> list[str]:

@@ -21,6 +21,7 @@ from hostwright.remote.records import Records
 from hostwright.remote.resources.base import Failed
 from hostwright.remote.resources.file import File
 from hostwright.remote.run import Run
+from hostwright.remote.system import System
 from hostwright.testing import FakeSystem
 from hostwright.transport.bare import bare
 
@@ -290,6 +291,12 @@ def test_the_units_come_before_anybody_can_log_in() -> None:
     assert "DefaultDependencies=no" in snapshot.TIMER
 
 
+@pytest.mark.parametrize("unit", [snapshot.SERVICE, snapshot.TIMER])
+def test_any_number_of_changes_may_start_it_anew(unit: str) -> None:
+    """systemd allows five starts in ten seconds; people, rules, a group, the firewall and sshd are more."""
+    assert "StartLimitIntervalSec=0" in unit.partition("[Unit]")[2].partition("\n[")[0]
+
+
 @pytest.mark.parametrize(
     ("id", "path", "wanted"),
     [
@@ -354,11 +361,12 @@ def loop(
     *,
     apply: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
+    kind: type[File] = File,
 ) -> list[events.Event]:
     heard: list[events.Event] = []
     found = [
         File(name="/etc/plain", content="x"),
-        File(name="/etc/ssh/guarded", content="x", notify=(RELOAD.name,)),
+        kind(name="/etc/ssh/guarded", content="x", notify=(RELOAD.name,)),
         File(name="/etc/ssh/other", content="x"),
     ]
     catalog = Catalog(found, [RELOAD], [resource.id for resource in found[1:]])
@@ -405,6 +413,23 @@ def test_what_cannot_be_armed_is_not_changed() -> None:
     loop(system, FakeGuard(system, arming=Failed("no room")))
     assert system.exists("/etc/plain")
     assert not system.exists("/etc/ssh/guarded")
+
+
+class Refuses(File):
+    """Would do harm."""
+
+    def refuse(self, system: System) -> None:
+        raise Failed("you are in none of the groups")
+
+
+def test_what_is_refused_arms_nothing_and_restarts_nothing() -> None:
+    system = FakeSystem()
+    guard = FakeGuard(system)
+    heard = loop(system, guard, kind=Refuses)
+    assert guard.did == []
+    assert not system.exists("/etc/ssh/guarded")
+    (failure,) = [event for event in heard if isinstance(event, events.ResourceFailed)]
+    assert failure.message == "you are in none of the groups"
 
 
 def test_stopped_half_way_it_is_put_back() -> None:

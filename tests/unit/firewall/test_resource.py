@@ -26,6 +26,7 @@ def changes(wanted: Firewall, system: FakeSystem) -> dict[str, list[Any]]:
 
 def apply(wanted: Firewall, system: FakeSystem) -> list[str]:
     before = len(system.ran)
+    wanted.refuse(system)
     wanted.apply(system, diff(wanted.desired(system), wanted.read(system)), Context(print, {}))
     return [" ".join(argv) for argv in system.ran[before:]]
 

@@ -84,6 +84,7 @@ class Outcome:
             self.looked = len(system.ran)
             if self.changes:
                 context = Context(self.said.append, recorded)
+                resource.refuse(system)
                 resource.apply(system, self.changes, context)
                 self.kept, self.note = context.kept, context.note
         except Unknown as unknown:
