@@ -8,16 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.peers.peer import BENCH, ROOT
+from benchmarks.peers.peer import ROOT, VENV
 
 REQUIREMENTS = ROOT / "benchmarks" / "peers" / "requirements.txt"
-VENV = BENCH / "venv"
 PATIENCE = 1800.0  # seconds
-
-
-def tool(name: str) -> str:
-    """Path of a peer's command."""
-    return str(VENV / "bin" / name)
 
 
 def ensure(say: Callable[[str], None], venv: Path = VENV, requirements: Path = REQUIREMENTS) -> None:

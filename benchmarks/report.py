@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import install
 from benchmarks.model import Options, Result, Samples, Target
+from benchmarks.peers.peer import tool
 from benchmarks.runner import CASES, Outcome
 from benchmarks.surroundings import surroundings
 
@@ -53,7 +53,7 @@ def merged(
 
 def draw(file: Path, folder: Path, say: Callable[[str], None]) -> list[str]:
     """Names of the plots in `folder`; none where the library is missing."""
-    python = Path(install.tool("python"))
+    python = Path(tool("python"))
     if not python.exists():
         return []
     script = Path(__file__).with_name("plot.py")

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from benchmarks.peers.ansible import Ansible
+from benchmarks.peers.bash import Bash
+from benchmarks.peers.fabric import Fabric
 from benchmarks.peers.hostwright import Hostwright
 from benchmarks.peers.peer import Peer
+from benchmarks.peers.pyinfra import Pyinfra
 
 PEERS: dict[str, type[Peer]] = {
     "hostwright": Hostwright,
+    "ansible": Ansible,
+    "pyinfra": Pyinfra,
+    "fabric": Fabric,
+    "bash": Bash,
 }

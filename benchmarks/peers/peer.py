@@ -19,6 +19,7 @@ from hostwright.sandbox import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / ".bench"  # where the peers are installed
+VENV = BENCH / "venv"
 PATIENCE = 900.0  # seconds
 
 
@@ -114,6 +115,11 @@ class Peer(Protocol):
 
     def rollback(self, work: Work) -> Done | None:
         """What ran before the last deploy runs again; None where the peer knows no such thing."""
+
+
+def tool(name: str) -> str:
+    """Path of a peer's command."""
+    return str(VENV / "bin" / name)
 
 
 def measured(
