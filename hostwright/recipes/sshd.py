@@ -46,6 +46,7 @@ def sshd(inventory: Inventory, host: Host, render: Render) -> list[Resource]:
         password_login=wanted.password_login,
         tcp_forwarding=jumped if wanted.tcp_forwarding is None else wanted.tcp_forwarding,
         agent_forwarding=forwards if wanted.agent_forwarding is None else wanted.agent_forwarding,
+        trusted=host.firewall.ssh_from,
     )
     return [
         Sshd(

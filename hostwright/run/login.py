@@ -66,10 +66,10 @@ class Logins:
         except HostUnreachable as error:
             assert isinstance(first, HostUnreachable)
             raise HostUnreachable(
-                f"{first.message}; nor does port {host.bootstrap_port}, the bootstrap_port",
+                f"{first.message}; nor does the bootstrap_port help: {error.message}",
                 host=host.name,
                 evidence=(*first.evidence, *error.evidence),
-                hint=first.hint,
+                hint=error.hint or first.hint,
             ) from error
         self.say(host.name, f"port {host.port} does not answer yet: using {host.bootstrap_port} this once")
         return transport

@@ -16,10 +16,13 @@ from hostwright.errors import (
 from hostwright.transport.ssh_config import Target
 from hostwright.transport.tuned import TunedTransport
 
-# what sshd writes instead of its greeting, and what it means
+# what sshd writes instead of its greeting, what it means, and what to do
 TURNED_AWAY = {
-    b"Exceeded MaxStartups": "too many logins at once (MaxStartups)",
-    b"Not allowed at this time": "it turns us away for a while, after failed logins (PerSourcePenalties)",
+    b"Exceeded MaxStartups": ("too many logins at once (MaxStartups)", "Try again later."),
+    b"Not allowed at this time": (
+        "it turns us away for a while, after failed logins (PerSourcePenalties)",
+        "That ends by itself: after some 15 s, or up to 10 minutes when more logins have failed. Then try again.",
+    ),
 }
 REFUSED = "no SSH server listens there"
 HINTS = {
@@ -82,10 +85,9 @@ def greeting(target: Target, transport: TunedTransport | None, error: Exception)
         error: what paramiko says.
     """
     heard = transport.line.greeting if transport else b""
-    for words, meaning in TURNED_AWAY.items():
+    for words, (meaning, hint) in TURNED_AWAY.items():
         if heard.startswith(words):
-            message = f"{target.called} does not take logins now: {meaning}"
-            return _unreachable(target, message, "Try again later.")
+            return _unreachable(target, f"{target.called} does not take logins now: {meaning}", hint)
     if heard and not heard.startswith(b"SSH-") and b"\nSSH-" not in heard:
         said = [line for line in heard.decode("utf-8", "replace").splitlines() if line.strip()][:3]
         return ProtocolError(
@@ -104,7 +106,9 @@ def greeting(target: Target, transport: TunedTransport | None, error: Exception)
     return _unreachable(
         target,
         f"{target.called} closed the connection before the login",
-        "sshd may be starting, or keep this machine out (fail2ban, hosts.deny).",
+        # those words get lost when the connection is reset before we have read them
+        "sshd may be starting, or keep this machine out: for a while after failed logins (PerSourcePenalties), "
+        "or by fail2ban or hosts.deny.",
         *([reason] if reason else []),
     )
 

@@ -13,9 +13,11 @@ from hostwright.inventory import Inventory, load
 from hostwright.recipes.base import base
 from hostwright.recipes.hardening import hardening, packages
 from hostwright.recipes.render import renderer
+from hostwright.recipes.sshd import sshd
 from hostwright.remote.resources.base import Resource
 from hostwright.remote.resources.file import File
 from hostwright.remote.resources.packages import Packages
+from hostwright.remote.resources.sshd import Sshd
 from hostwright.remote.resources.sysctl import parse
 
 FILE = """\
@@ -127,6 +129,19 @@ def test_the_jail_reads_the_journal_and_guards_the_port_of_ssh(tmp_path: Path) -
 def test_where_ssh_may_come_from_is_never_banned(tmp_path: Path) -> None:
     jail = text(tmp_path, SSHD_JAIL, 'firewall: {ssh_from: [203.0.113.0/24, "2001:db8::/32"]}')
     assert "ignoreip = 127.0.0.1/8 ::1 203.0.113.0/24 2001:db8::/32\n" in jail
+
+
+def test_where_ssh_may_come_from_is_never_turned_away(tmp_path: Path) -> None:
+    def lines(host: str) -> list[str]:
+        found = inventory(tmp_path, host)
+        (about,) = sshd(found, found.hosts["web1"], renderer(tmp_path))
+        assert isinstance(about, Sshd)
+        return [line for line in about.template.splitlines() if line.startswith("PerSourcePenalt")]
+
+    assert lines('firewall: {ssh_from: [203.0.113.0/24, "2001:db8::/32"]}') == [
+        "PerSourcePenaltyExemptList 203.0.113.0/24,2001:db8::/32 #?persourcepenaltyexemptlist"
+    ]
+    assert lines("port: 22") == []
 
 
 def test_only_apps_with_limits_of_their_own_ban(tmp_path: Path) -> None:

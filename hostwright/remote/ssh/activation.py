@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..resources.base import Failed
+from ..system import CommandFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,13 +70,28 @@ def put_into_use(system: System) -> None:
     """
     how = kind(system)
     if how == "service":
-        system.run(("systemctl", "reload", "--", SERVICE), timeout=60)
+        _reload(system)
     elif how != "none":
         system.run(("systemctl", "daemon-reload"), timeout=60)
         # the socket is not started while the service that it starts is running
         if system.unit(SERVICE)["ActiveState"] == "active":
             system.run(("systemctl", "stop", "--", SERVICE), timeout=60)
         system.run(("systemctl", "restart", "--", SOCKET), timeout=60)
+
+
+def _reload(system: System) -> None:
+    """Not a restart: too many of those within 10 s, and systemd starts it no more.
+
+    Raises:
+        CommandFailed
+    """
+    try:
+        system.run(("systemctl", "reload", "--", SERVICE), timeout=60)
+    except CommandFailed:
+        # one that ssh.socket had started, before somebody switched that off, ends: it cannot listen by itself
+        if system.unit(SERVICE)["ActiveState"] == "active":
+            raise
+        system.run(("systemctl", "start", "--", SERVICE), timeout=60)
 
 
 def listening(system: System) -> set[int]:

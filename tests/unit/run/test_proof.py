@@ -126,7 +126,9 @@ def test_the_bootstrap_port_only_while_the_port_does_not_answer() -> None:
 def test_neither_port_answers() -> None:
     with pytest.raises(HostUnreachable) as caught:
         FakeLogins(ports=()).connect(host(port=2222, bootstrap_port=22))
-    assert caught.value.message == "port 2222: connection refused; nor does port 22, the bootstrap_port"
+    assert caught.value.message == (
+        "port 2222: connection refused; nor does the bootstrap_port help: port 22: connection refused"
+    )
     with pytest.raises(HostUnreachable, match=r"port 2222: connection refused\Z"):
         FakeLogins(ports=()).connect(host(port=2222))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hostwright.remote.resources.base import Change, Context, Failed
 from hostwright.remote.resources.sshd import Sshd
 from hostwright.remote.ssh import activation, config, known
 from hostwright.remote.ssh.leave import leave
+from hostwright.remote.system import CommandFailed
 from hostwright.testing import FakeSystem
 
 GENERATOR = activation.GENERATORS[0]
@@ -83,6 +85,22 @@ STOPPED = [RESTART[0], ("systemctl", "stop", "--", "ssh.service"), RESTART[1]]
 def test_put_into_use(units: dict[str, Any], files: dict[str, str], ran: list[tuple[str, ...]]) -> None:
     system = FakeSystem(files, units=units, commands={"systemctl ...": ""})
     activation.put_into_use(system)
+    assert system.ran == ran
+
+
+@pytest.mark.parametrize(
+    ("now", "ran"),
+    [
+        ("failed", [*RELOAD, ("systemctl", "start", "--", "ssh.service")]),
+        ("active", RELOAD),  # it says no, and goes on as it was
+    ],
+)
+def test_a_reload_that_fails(now: str, ran: list[tuple[str, ...]]) -> None:
+    fails = {"exit": 1, "units": {"ssh.service": {"ActiveState": now}}}
+    commands = {"systemctl reload ...": fails, "systemctl start ...": ""}
+    system = FakeSystem(units={"ssh.service": ACTIVE, "ssh.socket": {}}, commands=commands)
+    with nullcontext() if now == "failed" else pytest.raises(CommandFailed):
+        activation.put_into_use(system)
     assert system.ran == ran
 
 
