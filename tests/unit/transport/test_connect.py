@@ -423,7 +423,8 @@ def test_closed_at_once(host_at: HostAt) -> None:
     with listening(lambda peer: None) as port:
         error = refusal(host_at(port), HostUnreachable)
     assert error.message == f"127.0.0.1:{port} closed the connection before the login"
-    assert error.hint and "PerSourcePenalties" in error.hint
+    assert error.hint
+    assert "PerSourcePenalties" in error.hint
 
 
 def test_silence(host_at: HostAt) -> None:
