@@ -3,6 +3,7 @@ nothing changes the second time, and what is switched off leaves nothing behind.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -164,8 +165,11 @@ def test_hardening_under_traffic_and_back(
         out = project.inv("provision").out
     assert load.failures == []
     assert load.count > 500
-    assert "no longer asked for, and left installed: fail2ban" in out
-    assert "the kernel's settings stay as they are until the next boot" in out
+    said = " ".join(out.split())  # lines of 80 characters
+    told = re.search(r"no longer asked for, and left installed: (.*?) \(sudo apt-get purge", said)
+    assert told, out
+    assert {"fail2ban", "needrestart", "unattended-upgrades"} <= set(told[1].split(", ")), out
+    assert "the kernel's settings stay as they are until the next boot" in said
     unchanged(project)
     # nginx's sites and the apps' units are no part of it
     others = " ".join(
