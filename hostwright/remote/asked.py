@@ -66,7 +66,7 @@ class Asking:
         self, path: Callable[[str], str], watched: Callable[[], bool], cancelled: Callable[[], bool]
     ) -> None:
         self._path = path
-        self._watched = watched
+        self.watched = watched
         self._cancelled = cancelled
 
     def __call__(
@@ -81,7 +81,7 @@ class Asking:
             answer = self._take(name)
             if answer is not None:
                 return answer
-            if self._watched():
+            if self.watched():
                 seen = time.monotonic()
             elif time.monotonic() - seen > UNWATCHED:
                 return None

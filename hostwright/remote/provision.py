@@ -63,7 +63,10 @@ def plan(request: Request, system: System, emit: Emit) -> Optional[events.RunFin
     if check:
         if undecided:
             run.emit(
-                events.Noticed("an earlier run changed who gets in without proof: the next run puts it back")
+                events.Noticed(
+                    "an earlier run changed who gets in without proof: it is put back, at the latest by the next run, "
+                    "which tells about it"
+                )
             )
         return finished
     if undecided or not converge.nothing_to_do:

@@ -92,6 +92,10 @@ class Run:
         """What the controller answers to a question; see asked.py. None: nobody is there, or not in time (seconds)."""
         return self._asking(self.emit, question, data, timeout) if self._asking else None
 
+    def watched(self) -> bool:
+        """Does anybody see what is told now?"""
+        return self._asking is not None and self._asking.watched()
+
     def reach(self, point: str) -> None:
         """A point of a run besides its steps, where tests stop it; see `hold`."""
         self._hold(point)

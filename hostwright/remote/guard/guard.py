@@ -11,6 +11,7 @@ import os
 import time
 
 from ..events import Noticed
+from ..records import Conflict
 from ..resources.base import Failed
 from ..system import CommandFailed
 from . import folder_of, revert, snapshot
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 # Logins are back within 20 s of anything that goes wrong
 REVERT_AFTER, LOGIN = 15, 12.0
 DROP_IN = "/etc/ssh/sshd_config.d/00-hostwright.conf"
+LOOK = "Do not log out before a new login works. On the server: journalctl -u hostwright-revert"
 WHY = {
     "timer": "its run gave no sign of life for %d s" % REVERT_AFTER,
     "boot": "the server was started again in the middle of it",
-    "run": "no new login worked",
+    "run": "nothing proved that a new login works",
 }
 
 
@@ -55,6 +57,8 @@ class Guard:
         self.login = login
         self.folder = folder_of(state)
         self.armed = False
+        # nobody answered: whoever watches us may be gone, whatever it looks like from here
+        self._alone = False
 
     def _path(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -62,9 +66,15 @@ class Guard:
     # -- before ------------------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """What an earlier run left unproven is put back now, and told; so is what was put back meanwhile."""
+        """What an earlier run left unproven is put back now, and told; so is what was put back meanwhile.
+
+        Raises:
+            Conflict: it cannot be put back; nothing else must be changed before it is.
+        """
         if self._system.exists(self._path("armed")):
             self._revert("run")
+            if self._system.exists(self._path("armed")):
+                raise Conflict("what an earlier run changed of who gets in cannot be put back", LOOK)
         told = self._told()
         if told is not None:
             self._run.emit(Noticed(*describe(told)))
@@ -128,6 +138,7 @@ class Guard:
         self._run.reach("guard:prove")
         answer = self._run.ask("login", data, LOGIN)
         if answer is None:
+            self._alone = not self._run.cancelled()
             return Failed(
                 "nobody proved that a new login works: the controller is gone, or did not answer in time"
             )
@@ -171,9 +182,13 @@ class Guard:
         if not self._system.exists(self._path("armed")):
             self._system.write_atomic(self._path("armed"), b"", mode=0o600)
         self._revert("run")
+        if self._system.exists(self._path("armed")):
+            self._extend()  # it is tried again, and at the next boot
+            return Failed("%s; and it could NOT be put back yet" % why.message, LOOK, tail=why.tail)
         self.armed = False
         told = self._told() or {"restored": [], "problems": ["it is not known what was put back"]}
-        self._system.remove_tree(self.folder)
+        if self._run.watched() and not self._alone:
+            self._system.remove_tree(self.folder)  # else the next run tells it
         paths, problems = told["restored"], told["problems"]
         lines = [*why.tail, "put back: %s" % (", ".join(shown(paths)) or "nothing had changed")]
         lines += ["could NOT be put back: %s" % problem for problem in problems]

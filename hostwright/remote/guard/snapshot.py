@@ -102,6 +102,8 @@ def keep(system: System, folder: str, run: str, state: str, root: str = "") -> N
     if system.stat(folder) is None:
         system.mkdir(folder, mode=0o700)
     system.unlink(os.path.join(folder, "reverted.json"))
+    # the disk may be full when it is needed
+    system.write_atomic(os.path.join(folder, "lock"), b"", mode=0o600)
     system.write_atomic(os.path.join(folder, "revert.py"), program.encode(), mode=0o600)
     system.write_atomic(os.path.join(folder, "snapshot.json"), content, mode=0o600)
 

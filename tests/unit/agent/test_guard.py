@@ -17,7 +17,7 @@ from hostwright.remote.converge import Converge
 from hostwright.remote.guard import folder_of, revert, snapshot, trees, unfinished
 from hostwright.remote.guard.guard import Guard, describe, shown
 from hostwright.remote.guard.loop import decides
-from hostwright.remote.records import Records
+from hostwright.remote.records import Conflict, Records
 from hostwright.remote.resources.base import Failed
 from hostwright.remote.resources.file import File
 from hostwright.remote.run import Run
@@ -485,3 +485,82 @@ def test_a_quick_look_tells_whether_something_is_unfinished() -> None:
     assert not unfinished(system, "/var/lib/hostwright")
     system.put(folder_of("/var/lib/hostwright") + "/armed", "")
     assert unfinished(system, "/var/lib/hostwright")
+
+
+class Asks:
+    """A controller that gives one answer, and watches or does not."""
+
+    def __init__(self, answer: dict[str, Any] | None, watches: bool) -> None:
+        self._answer, self._watches = answer, watches
+
+    def watched(self) -> bool:
+        return self._watches
+
+    def __call__(self, *_: object) -> dict[str, Any] | None:
+        return self._answer
+
+
+NO = {"ok": False, "message": "refused"}
+STATE = "/var/lib/hostwright"
+FOLDER = folder_of(STATE)
+TOLD = {"why": "run", "when": 0, "run": "7f3a", "restored": ["/etc/ssh/x"], "problems": []}
+
+
+def guarding(
+    reverts: dict[str, Any],
+    answer: dict[str, Any] | None = NO,
+    *,
+    watches: bool = True,
+    cancelled: bool = False,
+) -> tuple[FakeSystem, Guard, list[events.Event]]:
+    """Something is armed; `reverts` is what becomes of the server when it is to be put back."""
+    commands = {
+        "systemctl restart -- hostwright-revert.timer": "",
+        "systemd-run ...": reverts,
+        f"{snapshot.python()} ...": reverts,
+    }
+    files = {f"{FOLDER}/armed": "", f"{FOLDER}/snapshot.json": "{}"}
+    system, heard = FakeSystem(files, commands=commands), []
+    run = Run(heard.append, lambda: cancelled, asking=Asks(answer, watches))  # type: ignore[arg-type]
+    return system, Guard(system, run, STATE, "7f3a", {"user": "ubuntu", "port": 22}), heard
+
+
+DONE = {"removed": [f"{FOLDER}/armed"], "files": {f"{FOLDER}/reverted.json": json.dumps(TOLD)}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "watches", "cancelled", "told_later"),
+    [
+        (NO, True, False, False),
+        (None, True, False, True),  # a laptop that sleeps still holds its connection
+        (None, True, True, False),  # Ctrl-C: they look on
+        (NO, False, False, True),
+        (None, False, False, True),
+    ],
+)
+def test_what_nobody_saw_is_told_by_the_next_run(
+    answer: dict[str, Any] | None, watches: bool, cancelled: bool, told_later: bool
+) -> None:
+    system, guard, heard = guarding(DONE, answer, watches=watches, cancelled=cancelled)
+    failure = guard.prove()
+    assert failure is not None
+    told = guard.undo(failure)
+    assert told.message.endswith("who gets in was put back as it was")
+    assert "put back: /etc/ssh/x" in told.tail
+    assert unfinished(system, STATE) == told_later
+    if told_later:
+        guard.recover()
+        assert "because nothing proved that a new login works" in str([vars(event) for event in heard])
+    assert not system.exists(FOLDER)
+
+
+def test_what_could_not_be_put_back_is_tried_again() -> None:
+    """The snapshot is the only way back."""
+    system, guard, _ = guarding({"exit": 1})
+    told = guard.undo(Failed("no login"))
+    assert told.message == "no login; and it could NOT be put back yet"
+    assert system.exists(f"{FOLDER}/snapshot.json")
+    assert system.ran[-1] == ("systemctl", "restart", "--", "hostwright-revert.timer")
+    with pytest.raises(Conflict, match="cannot be put back"):
+        guard.recover()
+    assert system.exists(f"{FOLDER}/snapshot.json")
