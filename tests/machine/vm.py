@@ -16,12 +16,22 @@ from .tiny import Tiny
 # software emulation, on a machine that may be busy with other tests
 PATIENCE = 1800.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-# /eat takes memory until there is none: 4 MiB at a time, touched
-EATS = """\
+# /eat takes memory until there is none: 4 MiB at a time, touched; /send?ADDRESS says what becomes of a packet
+MORE = """\
     if path == "/eat":
         eaten = []
         while True:
             eaten.append(b"x" * (4 << 20))
+    if path == "/send":
+        import socket
+
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (environ["QUERY_STRING"], 9))
+            body = b"sent"
+        except OSError as error:
+            body = error.strerror.encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
 """
 LIMIT = "256M"
 
@@ -45,9 +55,9 @@ class Site:
         self.tiny.edit_inventory("timeout: 20}", f"timeout: 120}}\n    limits: {{memory: {LIMIT}}}")
         served = self.tiny.folder / "served.py"
         served.write_text(
-            served.read_text().replace('    if path == "/slow"', EATS + '    if path == "/slow"')
+            served.read_text().replace('    if path == "/slow"', MORE + '    if path == "/slow"')
         )
-        self.tiny.commit("an app that eats")
+        self.tiny.commit("an app that eats and sends")
         for command in ("provision", "deploy", "verify"):
             self.tiny.inv(command, timeout=PATIENCE)
             self._took(command)
@@ -72,6 +82,8 @@ class Site:
         twin.folder, twin.home, twin.server = folder / "tiny", folder / "home", server
         shutil.copytree(self.tiny.folder, twin.folder)
         shutil.copytree(self.tiny.home, twin.home)
+        known = twin.home / ".ssh/known_hosts"  # it has the other's host keys
+        known.write_text(known.read_text().replace(self.tiny.server.address, server.address))
         twin.edit_inventory(self.tiny.server.address, server.address)
         return twin
 
