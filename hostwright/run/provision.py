@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hostwright.errors import HostwrightError, UnsupportedServer
 from hostwright.inventory import Host, Inventory
@@ -13,11 +13,15 @@ from hostwright.inventory.tls_material import materials
 from hostwright.inventory.user_keys import UserKeys
 from hostwright.report import Output, Report
 from hostwright.run import wheels
+from hostwright.run.drafts import Drafts
 from hostwright.run.fleet import Fleet
 from hostwright.run.login import Logins
 from hostwright.run.proof import new_login
 from hostwright.run.request import request
 from hostwright.transport.base import Transport
+
+if TYPE_CHECKING:
+    from hostwright.remote.catalog import Catalog
 
 
 def provision(
@@ -48,13 +52,16 @@ def provision(
     fleet = Fleet(hosts, logins.connect, output, names_of=names_of, looks=looks)
     tell_outdated(inventory, output)
 
-    def request_for(host: Host, transport: Transport) -> dict[str, Any]:
+    def draft(host: Host, public_key: str = "") -> tuple[Catalog, list[str]]:
         from hostwright.recipes.provision import catalog
         from hostwright.recipes.render import renderer
 
-        public_key = transport.public_key if host.bootstrap_user else ""
         material = materials(inventory, host, logins.environ)
         wanted = catalog(inventory, host, renderer(inventory.base), public_key, material, keys[host.name])
+        return wanted, sorted({secret for found in material.values() for secret in found.secrets})
+
+    def request_for(host: Host, transport: Transport) -> dict[str, Any]:
+        wanted, secrets = drafts.of(host) if host in drafts else draft(host, transport.public_key)
         return request(
             "provision",
             inventory.project,
@@ -66,7 +73,7 @@ def provision(
             total=len(wanted.resources),
             catalog=wanted.to_wire(),
             login={"user": host.user, "port": host.port},
-            secrets=sorted({secret for found in material.values() for secret in found.secrets}),
+            secrets=secrets,
         )
 
     def missing_python(host: Host, transport: Transport) -> bool:
@@ -81,16 +88,18 @@ def provision(
         install_python(transport, lambda line: logins.say(host.name, line))
         return True
 
-    report = fleet.run(request_for, on_missing_python=missing_python)
-    without = [host for host in hosts if _reason(report, host) == wheels.REASON]
-    if apply and without:
-        kinds = {
-            host.name: wheels.kind_of(inventory, host, report.hosts[host.name].facts) for host in without
-        }
-        pushed = wheels.push(inventory.project, without, kinds, logins, output)
-        if pushed.exit_code == 0:
-            again = Fleet(without, logins.connect, output, names_of=names_of, looks=looks).run(request_for)
-            report.hosts.update(again.hosts)
+    # the key of a bootstrap user's login is part of its host's catalog, and known once it has worked
+    with Drafts(draft, [host for host in hosts if not host.bootstrap_user]) as drafts:
+        report = fleet.run(request_for, on_missing_python=missing_python)
+        without = [host for host in hosts if _reason(report, host) == wheels.REASON]
+        if apply and without:
+            kinds = {
+                host.name: wheels.kind_of(inventory, host, report.hosts[host.name].facts) for host in without
+            }
+            pushed = wheels.push(inventory.project, without, kinds, logins, output)
+            if pushed.exit_code == 0:
+                fleet = Fleet(without, logins.connect, output, names_of=names_of, looks=looks)
+                report.hosts.update(fleet.run(request_for).hosts)
     if apply and report.exit_code == 0:
         prove(hosts, logins, output, report)
     return report

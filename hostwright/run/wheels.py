@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-
 from hostwright.errors import HostwrightError
 from hostwright.inventory import Host, Inventory
 from hostwright.inventory.tls import tls_of
@@ -69,6 +67,8 @@ def kind_of(inventory: Inventory, host: Host, facts: Mapping[str, Any]) -> Kind:
 
 def for_python(requirements: str, python: str) -> str:
     """The lines that count for a Python; pip itself would go by the one it runs on."""
+    from packaging.requirements import Requirement
+
     lines = []
     for line in requirements.splitlines():
         text, hashes, rest = line.partition(" --hash")
