@@ -6,8 +6,8 @@ import sys
 
 from invoke.collection import Collection
 
-# Invoke forbids it, so that no tasks.pyc lies beside a tasks.py; but then nothing of ours is ever compiled in a checkout
-# and each command spends a third of its time on that. What the user says (PYTHONDONTWRITEBYTECODE) holds.
+# Invoke forbids it, so that no tasks.pyc lies beside a tasks.py. But then nothing of ours is ever compiled in a
+# checkout, and each command spends a third of its time on that. PYTHONDONTWRITEBYTECODE holds as it always does.
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 from hostwright.tasks.audit import audit
