@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hostwright.sandbox import Sandbox
 from .conftest import SUITES, FreshServer
 from .guarded import SOON, SSH_ONLY, Guarded, Logins
 from .load import Load
+from .project import until
 from .tiny import Tiny
 
 pytestmark = pytest.mark.long
@@ -26,6 +28,8 @@ POLICIES = {
     "jammy": "Hardened Ubuntu Server 22.04 LTS (version 6)",
     "noble": "Hardened Ubuntu Server 24.04 LTS (version 2)",
 }
+# seconds until sshd has forgotten what we have done to be refused, if it has not turned us away yet: it does so at 15
+FORGOTTEN = 16.0
 # `sshd -T`
 SETTINGS = """
 permitrootlogin no
@@ -76,11 +80,33 @@ def effective(guarded: Guarded) -> set[str]:
     return set(guarded.run("/usr/sbin/sshd -T").splitlines())
 
 
+def penalises(guarded: Guarded) -> bool:
+    """Does it turn an address away for a while that failed to log in, or did not even try (OpenSSH 9.8)?"""
+    return any(line.startswith("persourcepenalties ") for line in effective(guarded))
+
+
+def forgotten(guarded: Guarded) -> None:
+    """Wait until what we have done counts no more."""
+    if penalises(guarded):
+        until(guarded.log_in, 120, "a login")
+        time.sleep(FORGOTTEN)
+
+
+def refused(guarded: Guarded, user: str, identity: str = "") -> None:
+    """sshd has looked at a login and refused it. Because of those before it, it would not have looked."""
+    assert not guarded.log_in(user, sudo=False, identity=identity)
+    said = guarded.run("journalctl --sync; journalctl -q -t sshd -t sshd-session -o cat -n 3")
+    assert f"user {user} " in said, said
+
+
 def audit(guarded: Guarded, *argv: str) -> subprocess.CompletedProcess[str]:
+    """It connects many times without a login, to see how many the server takes."""
     tool = str(Path(sys.executable).with_name("ssh-audit"))
-    return subprocess.run(
+    done = subprocess.run(
         (tool, "-n", *argv, guarded.server.address), capture_output=True, text=True, check=False, timeout=120
     )
+    forgotten(guarded)
+    return done
 
 
 def test_the_experts_find_nothing(hardened: Guarded) -> None:
@@ -115,13 +141,14 @@ def test_we_know_the_server_by_another_key_now(hardened: Guarded) -> None:
 
 
 def test_root_and_passwords_stay_outside(hardened: Guarded) -> None:
-    assert not hardened.log_in("root", sudo=False)
+    refused(hardened, "root")
     hardened.run(
         "useradd --create-home stranger; install -d -o stranger -m 700 /home/stranger/.ssh; "
         "install -o stranger -m 600 /home/ubuntu/.ssh/authorized_keys /home/stranger/.ssh/"
     )
-    assert not hardened.log_in("stranger", sudo=False), "in none of the groups"
+    refused(hardened, "stranger")  # in none of the groups
     hardened.run("userdel -r stranger 2>/dev/null")
+    forgotten(hardened)
 
 
 def test_a_short_rsa_key_is_not_shut_out(hardened: Guarded) -> None:
@@ -129,13 +156,36 @@ def test_a_short_rsa_key_is_not_shut_out(hardened: Guarded) -> None:
     subprocess.run(("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", path), check=True)
     public = Path(f"{path}.pub").read_text().strip()
     hardened.run(f"echo '{public}' >> /home/ubuntu/.ssh/authorized_keys")
-    assert not hardened.log_in(identity=str(path))
+    refused(hardened, "ubuntu", str(path))
     done = hardened.inv("provision")
     assert "short RSA keys: ubuntu (2048 bits). They still get in (RequiredRSASize 2048)" in done.out
     assert hardened.log_in(identity=str(path))
     hardened.run("sed -i '$d' /home/ubuntu/.ssh/authorized_keys")
     hardened.inv("provision")
     assert "requiredrsasize 3072" in effective(hardened)
+
+
+def test_who_fails_to_log_in_is_turned_away_unless_trusted(hardened: Guarded) -> None:
+    wrong = str(hardened.home / "wrong")
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", wrong), check=True)
+    forgotten(hardened)
+    for _ in range(4):
+        hardened.log_in(identity=wrong)
+    done = hardened.inv("provision", "--check", code=None)
+    if penalises(hardened):
+        assert done.code == 3, done
+        assert "PerSourcePenalties" in done.out, done
+        forgotten(hardened)
+    else:
+        assert done.code == 0, done
+    hardened.says(firewall={"ssh_from": [f"{hardened.server.address.rpartition('.')[0]}.0/24"]})
+    hardened.inv("provision")
+    for _ in range(4):
+        refused(hardened, "ubuntu", wrong)
+    assert hardened.log_in()
+    hardened.says(firewall=None)
+    hardened.inv("provision")
+    assert hardened.log_in(), "what was counted while we were trusted"
 
 
 def moves(guarded: Guarded, old: int, new: int) -> None:
@@ -178,7 +228,24 @@ def test_the_port_moves_where_systemd_listens(hardened: Guarded) -> None:
     finally:
         hardened.run("systemctl stop squatter.service 2>/dev/null || true")
         hardened.says(port=22, bootstrap_port=None)
-        hardened.run("systemctl disable -q --now ssh.socket; systemctl enable -q --now ssh.service")
+        hardened.run("systemctl disable -q --now ssh.socket; systemctl stop ssh.service")
+        hardened.run("systemctl enable -q --now ssh.service")
+    hardened.inv("provision")
+
+
+def test_the_port_was_systemds_and_is_not_any_more(hardened: Guarded) -> None:
+    """Somebody has switched ssh.socket off while the sshd that it has started runs: that one cannot be reloaded."""
+    hardened.run("systemctl disable -q --now ssh.service; systemctl enable -q --now ssh.socket")
+    assert hardened.log_in()
+    hardened.run("systemctl disable -q --now ssh.socket")
+    try:
+        hardened.says(ssh={"agent_forwarding": True})
+        hardened.inv("provision")
+        assert hardened.log_in()
+        assert "allowagentforwarding yes" in effective(hardened)
+    finally:
+        hardened.says(ssh=None)
+        hardened.run("systemctl stop ssh.service; systemctl enable -q --now ssh.service")
     hardened.inv("provision")
 
 
