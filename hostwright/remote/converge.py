@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Collection, Optional
 
+    from .ahead import Ahead
     from .catalog import Catalog, Handler
     from .guard.guard import Guard
     from .records import Records
@@ -68,6 +69,7 @@ class Converge:
         # what of theirs left the catalog stays for now: it may be what still serves
         self.failed_apps: set[str] = set()
         self._stopped_by = ""
+        self._ahead: Optional[Ahead] = None
 
     def converge(self) -> events.RunFinished:
         """Go through the catalog in order; the first failure skips what comes after it."""
@@ -77,6 +79,10 @@ class Converge:
         if units:
             self.system.prefetch_units(units)
         dropped = Dropped(self)
+        if self.apply:
+            from .ahead import Ahead
+
+            self._ahead = Ahead(resources, self.system)
         for resource in self.catalog.resources:
             if not self._stopped_by and self.run.cancelled():
                 self._stopped_by = STOPPED
@@ -156,6 +162,8 @@ class Converge:
             handler = self.catalog.handler(name)
             if handler:
                 self.records.add_pending(handler, resource.id)
+        if self._ahead:
+            self._ahead.wait(resource)
         resource.apply(self.system, changes, context)
         desired = resource.desired(self.system)
         left = diff(desired, resource.read(self.system))

@@ -140,6 +140,8 @@ class Resource:
     settles: ClassVar[bool] = False
     # what comes after it does not depend on it: when it fails, the run goes on, and ends as failed
     isolated: ClassVar[bool] = False
+    # it needs nothing of what comes before it: when it differs, `ahead` works beside that
+    early: ClassVar[bool] = False
     # units that `read` asks about, so that they are asked about with all others
     units: ClassVar[tuple[str, ...]] = ()
 
@@ -180,6 +182,16 @@ class Resource:
             Failed: it is in a state that must not be touched.
         """
         raise NotImplementedError
+
+    def ahead(self, system: System) -> None:
+        """What takes long, and changes nothing that anybody uses; in a thread of its own, while others are applied.
+
+        Commands in it are `read_only`: what is known about units is theirs to forget. What this did not do, or not to
+        its end, `apply` does.
+
+        Raises:
+            CommandFailed, Failed, OSError
+        """
 
     def refuse(self, system: System) -> None:
         """When it differs, before anything is armed or changed: what would obviously do harm.

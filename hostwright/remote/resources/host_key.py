@@ -28,6 +28,8 @@ class HostKey(Resource):
 
     kind = "host_key"
     exclusive = True
+    # finding primes of 2048 bits takes seconds, and one processor
+    early = True
 
     def __init__(
         self,
@@ -58,15 +60,29 @@ class HostKey(Resource):
             line = system.run(("ssh-keygen", "-y", "-f", self.name), timeout=60).out.strip()
             system.write_atomic(self.name + ".pub", line.encode() + b"\n", mode=0o644)
             return
-        new = self.name + ".new"
-        for path in (new, new + ".pub"):
+        if public_key(system, self._new) is None:
+            self._make(system)
+        system.rename(self._new + ".pub", self.name + ".pub")
+        system.rename(self._new, self.name)
+        system.fsync_directory(os.path.dirname(self.name))
+
+    def ahead(self, system: System) -> None:
+        # one that an earlier run left may be half of one
+        for path in (self._new, self._new + ".pub"):
+            system.unlink(path)
+        if system.which("ssh-keygen") and system.stat(self.name) is None:
+            self._make(system)
+
+    @property
+    def _new(self) -> str:
+        return self.name + ".new"
+
+    def _make(self, system: System) -> None:
+        for path in (self._new, self._new + ".pub"):
             system.unlink(path)
         size = ("-b", str(RSA_BITS)) if self.type == "rsa" else ()
-        argv = ("ssh-keygen", "-q", "-t", self.type, *size, "-N", "", "-C", "hostwright", "-f", new)
-        system.run(argv, timeout=TIMEOUT)
-        system.rename(new + ".pub", self.name + ".pub")
-        system.rename(new, self.name)
-        system.fsync_directory(os.path.dirname(self.name))
+        argv = ("ssh-keygen", "-q", "-t", self.type, *size, "-N", "", "-C", "hostwright", "-f", self._new)
+        system.run(argv, timeout=TIMEOUT, read_only=True)
 
 
 def public_key(system: System, path: str) -> Optional[tuple[str, str]]:

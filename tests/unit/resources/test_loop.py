@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -123,3 +124,56 @@ def test_what_left_the_catalog_of_an_app_that_failed_stays_until_it_does_not() -
     failing.fails = False
     converge(server, failing, *others)
     assert not server.exists("/etc/shop/fullchain.pem")
+
+
+class Early(Asked):
+    """Takes long, and needs nothing of what comes before it."""
+
+    kind = "early"
+    settles = False
+    early = True
+
+    def ahead(self, system: System) -> None:
+        if self.fails:
+            raise OSError("no room")
+        system.write_atomic(f"/etc/{self.name}.new", b"", mode=0o600)
+
+    def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
+        begun = system.exists(f"/etc/{self.name}.new")
+        system.write_atomic(f"/etc/{self.name}", b"begun" if begun else b"late", mode=0o644)
+
+
+class Waits(Asked):
+    """Goes on when the early one has begun."""
+
+    kind = "waits"
+    settles = False
+
+    def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
+        end = time.monotonic() + 10
+        while not system.exists("/etc/key.new") and time.monotonic() < end:
+            time.sleep(0.001)
+        assert system.exists("/etc/key.new"), "it began only when it was its turn"
+        assert not system.exists("/etc/key"), "it changed something before it was its turn"
+        system.write_atomic(f"/etc/{self.name}", b"", mode=0o644)
+
+
+def test_what_takes_long_begins_before_what_comes_before_it() -> None:
+    server = system()
+    converge(server, Waits(name="packages"), Early(name="key"))
+    assert server.read("/etc/key") == b"begun"
+
+
+def test_what_failed_ahead_is_done_when_it_is_its_turn() -> None:
+    server = system()
+    converge(server, Early(name="key", fails=True))
+    assert server.read("/etc/key") == b"late"
+
+
+def test_nothing_begins_in_a_check_or_without_a_difference() -> None:
+    server = system()
+    converge(server, Early(name="key"), apply=False)
+    server.put("/etc/other", "")
+    converge(server, Early(name="other"))
+    assert not server.exists("/etc/key.new")
+    assert not server.exists("/etc/other.new")
