@@ -19,6 +19,9 @@ class Ansible:
     def prepare(self, work: Work) -> None:
         """Playbooks, inventory, variables. Call it again for another path: connections are kept between runs."""
         site = lay_out(work, "ansible")
+        templates = work.folder / "templates"
+        templates.unlink(missing_ok=True)
+        templates.symlink_to("files")
         hosts = {
             host["name"]: {
                 "ansible_host": host["address"],
