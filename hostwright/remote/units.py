@@ -26,8 +26,11 @@ PROPERTIES = (
     "NeedDaemonReload",
     "Result",
     "ExecMainStatus",
+    "MainPID",
 )
 DEADLINE = 20.0
+# to ask for so many costs hardly more than to ask for one
+FEW = 16
 
 
 class Units:
@@ -42,6 +45,7 @@ class Units:
         self._names: list[str] = []
         self._answers: dict[str, dict[str, str]] = {}
         self._query: Optional[Query] = None
+        self._batch = FEW
 
     def prefetch(self, names: Sequence[str]) -> None:
         """Start asking about these units."""
@@ -51,7 +55,10 @@ class Units:
             self._query = Query(self._program, self._names)
 
     def get(self, name: str) -> Mapping[str, str]:
-        """The properties of a unit; the first question after `forget` asks for all known names again.
+        """The properties of a unit.
+
+        The first question after `forget` is about this unit and a few more, later ones about twice as many each time:
+        where hundreds are changed, hundreds are not asked about after each of them.
 
         Raises:
             CommandFailed: no systemctl, not a unit name, no answer in time.
@@ -61,18 +68,24 @@ class Units:
                 raise CommandFailed(("systemctl", "show"), 127, (), "systemctl is not installed")
             if name not in self._names:
                 self._names.append(name)
-                self._discard()
-            query = self._query or Query(self._program, self._names)
+            query = self._query or Query(self._program, self._next(name))
             self._query = None
-            self._answers = query.answers()
+            self._answers.update(query.answers())
             if name not in self._answers:  # one bad name spoils the whole answer: ask for this one alone
                 self._answers[name] = Query(self._program, [name]).answer(name)
         return self._answers[name]
 
     def forget(self) -> None:
         """What was asked may not be true any more."""
-        self._answers = {}
+        self._answers, self._batch = {}, FEW
         self._discard()
+
+    def _next(self, name: str) -> list[str]:
+        """The name and those after it that are not answered, as many as it is time for."""
+        after = self._names[self._names.index(name) :]
+        names = [known for known in after if known not in self._answers][: self._batch]
+        self._batch *= 2
+        return names
 
     def _discard(self) -> None:
         if self._query:

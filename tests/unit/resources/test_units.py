@@ -10,7 +10,7 @@ import pytest
 
 from hostwright.remote import units
 from hostwright.remote.system import CommandFailed, Result, System
-from hostwright.remote.units import Units, parse
+from hostwright.remote.units import FEW, Units, parse
 
 SCRIPT = """#!/bin/sh
 echo asked "$@" >>"{log}"
@@ -47,11 +47,33 @@ def test_all_are_asked_at_once(systemctl: Systemctl) -> None:
     assert systemctl.asked == ["a.service b.service"]
 
 
-def test_another_one_joins_the_question(systemctl: Systemctl) -> None:
+def test_another_one_is_asked_for_besides(systemctl: Systemctl) -> None:
     asked = Units(str(systemctl.program))
     asked.get("a.service")
     asked.get("b.service")
-    assert systemctl.asked == ["a.service", "a.service b.service"]
+    asked.get("a.service")
+    assert systemctl.asked == ["a.service", "b.service"]
+
+
+def test_after_each_of_many_changes_only_a_few_are_asked_for(systemctl: Systemctl) -> None:
+    asked = Units(str(systemctl.program))
+    names = [f"{number}.service" for number in range(200)]
+    asked.prefetch(names)
+    for name in names[:50]:
+        asked.get(name)
+        asked.forget()
+    assert len(systemctl.asked) == 50
+    assert all(len(question.split()) <= FEW for question in systemctl.asked[1:])
+
+
+def test_a_few_questions_do_for_many_units_of_which_none_changed(systemctl: Systemctl) -> None:
+    asked = Units(str(systemctl.program))
+    names = [f"{number}.service" for number in range(200)]
+    asked.prefetch(names)
+    asked.get(names[0])
+    asked.forget()
+    assert [asked.get(name)["Id"] for name in names] == names
+    assert [len(question.split()) for question in systemctl.asked] == [200, 16, 32, 64, 88]
 
 
 def test_what_may_be_old_is_asked_again_all_at_once(systemctl: Systemctl) -> None:
