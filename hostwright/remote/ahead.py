@@ -46,7 +46,7 @@ def _started(resource: Resource, system: System) -> Thread:
 
     def work() -> None:
         try:
-            resource.ahead(system)
+            resource.ahead(system.apart())
         except Exception:
             pass  # `apply` does it again, and tells
 

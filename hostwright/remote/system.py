@@ -37,6 +37,11 @@ class System(Names, Packets, Storage):
         self._units: Optional[Units] = None
         self._answers: Optional[Features] = None
 
+    def apart(self) -> System:
+        """The same server for another thread: what is known about units, and the question that is asked about them,
+        are of one thread."""
+        return System()
+
     # -- commands ----------------------------------------------------------------------------------------
 
     def run(

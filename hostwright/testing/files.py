@@ -24,6 +24,10 @@ class FakeFiles(System):
         for path, value in (files or {}).items():
             self.put(path, value)
 
+    def apart(self) -> System:
+        """Itself: there is one in memory."""
+        return self
+
     def put(self, path: str, value: object) -> None:
         """Add a node and the directories above it; see FakeSystem."""
         parent = posixpath.dirname(path)

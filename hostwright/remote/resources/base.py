@@ -186,8 +186,7 @@ class Resource:
     def ahead(self, system: System) -> None:
         """What takes long, and changes nothing that anybody uses; in a thread of its own, while others are applied.
 
-        Commands in it are `read_only`: what is known about units is theirs to forget. What this did not do, or not to
-        its end, `apply` does.
+        `system` is of that thread alone. What this did not do, or not to its end, `apply` does.
 
         Raises:
             CommandFailed, Failed, OSError

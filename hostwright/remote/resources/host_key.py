@@ -82,7 +82,7 @@ class HostKey(Resource):
             system.unlink(path)
         size = ("-b", str(RSA_BITS)) if self.type == "rsa" else ()
         argv = ("ssh-keygen", "-q", "-t", self.type, *size, "-N", "", "-C", "hostwright", "-f", self._new)
-        system.run(argv, timeout=TIMEOUT, read_only=True)
+        system.run(argv, timeout=TIMEOUT)
 
 
 def public_key(system: System, path: str) -> Optional[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hostwright.remote import events
+from hostwright.remote.ahead import Ahead
 from hostwright.remote.catalog import Catalog, Handler
 from hostwright.remote.converge import Converge
 from hostwright.remote.records import Records
@@ -177,3 +178,22 @@ def test_nothing_begins_in_a_check_or_without_a_difference() -> None:
     converge(server, Early(name="other"))
     assert not server.exists("/etc/key.new")
     assert not server.exists("/etc/other.new")
+
+
+def test_the_thread_has_a_system_of_its_own() -> None:
+    """Of one for both, each would close what the other has open: the question that systemd is asked."""
+    given: list[System] = []
+
+    class Notes(Early):
+        kind = "notes"
+
+        def read(self, system: System) -> State:
+            return {"there": False}
+
+        def ahead(self, system: System) -> None:
+            given.append(system)
+
+    real, resource = System(), Notes(name="key")
+    Ahead([resource], real).wait(resource)
+    assert len(given) == 1
+    assert given[0] is not real
