@@ -39,6 +39,7 @@ class FakeSystem(FakeFiles):
         "NeedDaemonReload": "no",
         "Result": "success",
         "ExecMainStatus": "0",
+        "MainPID": "0",
     }
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..resources.base import Failed
 from ..system import CommandFailed
+from . import handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ GENERATORS = (
     "/lib/systemd/system-generators/sshd-socket-generator",
 )
 SOCKET_DROP_IN = "/etc/systemd/system/ssh.socket.d/zz-hostwright.conf"
-TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-LISTEN = "0A"
 # seconds until a port must be open
 PATIENCE = 8.0
 
@@ -63,14 +62,16 @@ def current_ports(system: System, files: Sequence[int]) -> list[int]:
 
 
 def put_into_use(system: System) -> None:
-    """Let sshd act on its files. Sessions that are open stay: ssh.service has KillMode=process.
+    """Let sshd act on its files, and wait until it has. Sessions that are open stay: ssh.service has KillMode=process.
 
     Raises:
-        CommandFailed
+        CommandFailed, Failed
     """
     how = kind(system)
     if how == "service":
+        old = handover.sockets(system, SERVICE)
         _reload(system)
+        handover.wait_until_gone(system, old)
     elif how != "none":
         system.run(("systemctl", "daemon-reload"), timeout=60)
         # the socket is not started while the service that it starts is running
@@ -96,13 +97,7 @@ def _reload(system: System) -> None:
 
 def listening(system: System) -> set[int]:
     """The TCP ports that anything listens at, from proc(5)."""
-    found = set()
-    for table in TABLES:
-        for line in (system.read(table) or b"").decode("ascii", "replace").splitlines()[1:]:
-            fields = line.split()
-            if len(fields) > 3 and fields[3] == LISTEN:
-                found.add(int(fields[1].rpartition(":")[2], 16))
-    return found
+    return {port for port, _ in handover.listeners(system)}
 
 
 def wait_for(system: System, ports: Sequence[int]) -> None:

@@ -104,6 +104,38 @@ def test_a_reload_that_fails(now: str, ran: list[tuple[str, ...]]) -> None:
     assert system.ran == ran
 
 
+@pytest.mark.parametrize("acts", [True, False])
+def test_no_login_is_tried_as_long_as_the_old_sshd_accepts(acts: bool) -> None:
+    """It would prove the old settings: a reload is only a signal."""
+    row = " {0}: 00000000:{1:04X} 00000000:0000 0A 0 0 0 0 0 {2}\n"
+    before = "head\n" + row.format(0, 22, 1000) + row.format(1, 80, 7)
+    after = "head\n" + row.format(0, 22, 1001) + row.format(1, 80, 7)
+    system = FakeSystem(
+        {
+            "/proc/net/tcp": before,
+            "/proc/4/fd/3": {"link": "socket:[1000]"},
+            "/proc/4/fd/4": {"link": "socket:[2]"},
+        },
+        units={"ssh.service": {**ACTIVE, "MainPID": "4"}, "ssh.socket": {}},
+        commands={"systemctl reload ...": ""},
+    )
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        type(system).sleep(system, seconds)
+        if acts and len(slept) == 3:
+            system.put("/proc/net/tcp", after)
+
+    system.sleep = sleep  # type: ignore[method-assign]
+    if acts:
+        activation.put_into_use(system)
+        assert len(slept) == 3
+    else:
+        with pytest.raises(Failed, match="sshd has not acted on its new settings within 8 s"):
+            activation.put_into_use(system)
+
+
 def server(units: dict[str, Any], *, listening: list[int], files: dict[str, str] | None = None) -> FakeSystem:
     """One where sshd opens what it is told."""
     names = [f"{known.SSH} -Q {query}" for query in known.QUERIES]
