@@ -119,12 +119,11 @@ class Revert:
                 # waited for: how it ends stands in a file that is about to go
                 self._systemctl("stop", name, ())
         self._files(kept)
-        self._do(("systemctl", "daemon-reload"))
-        self._units(kept["units"], booted)
-        for prefix, unit, argv in kept["reloads"]:
-            touched = any(path.startswith(prefix) for path in self.restored)
-            if touched and not booted and self._active(unit):
-                self._do((*argv[:1], *(self.wait if argv[0] == "systemctl" else ()), *argv[1:]))
+        # on its way down systemd starts nothing any more; what it starts when it is up again reads these files
+        if booted or self.call(("systemctl", "is-system-running"))[1].strip() != "stopping":
+            self._do(("systemctl", "daemon-reload"))
+            self._units(kept["units"], booted)
+            self._reload([] if booted else kept["reloads"])
         self._tell(kept, why)
         self._disarm()
 
@@ -154,6 +153,11 @@ class Revert:
                 if not booted:
                     self.call(("systemctl", "reset-failed", "--", name))
                 self._systemctl("restart", name, self.wait)
+
+    def _reload(self, reloads: Sequence[tuple[str, str, Sequence[str]]]) -> None:
+        for prefix, unit, argv in reloads:
+            if any(path.startswith(prefix) for path in self.restored) and self._active(unit):
+                self._do((*argv[:1], *(self.wait if argv[0] == "systemctl" else ()), *argv[1:]))
 
     def _active(self, name: str) -> bool:
         return self.call(("systemctl", "is-active", "--quiet", "--", name))[0] == 0

@@ -37,6 +37,7 @@ class Place:
         self.calls: list[Call] = []
         self.running: set[str] = {"ssh.service"}
         self.failing: set[Call] = set()
+        self.state = "running"
         self.folder = root / "guard"
         self.folder.mkdir()
         for path, text in {
@@ -53,6 +54,8 @@ class Place:
         (self.root / path).write_text(text)
 
     def call(self, argv: Sequence[str]) -> tuple[int, str]:
+        if "is-system-running" in argv:
+            return 0, self.state + "\n"
         self.calls.append(tuple(argv))
         if "is-active" in argv:
             return (0 if argv[-1] in self.running else 3), ""
@@ -194,6 +197,20 @@ def test_at_boot_it_waits_for_nobody(place: Place) -> None:
     assert ("systemctl", "--no-block", "stop", "--", "hostwright-firewall.service") in acts
     assert ("systemctl", "--no-block", "restart", "--", "ssh.service") in acts
     assert all("--no-block" in call or call[1] == "daemon-reload" for call in acts)
+
+
+def test_on_the_way_down_nothing_is_started(place: Place) -> None:
+    """systemd refuses it then, and that is no part that was not put back."""
+    place.keep()
+    before = place.everything()
+    change(place)
+    place.state = "stopping"
+    place.failing = {("systemctl", "restart", "--", "ssh.service")}
+    assert place.revert("run") == 0
+    after = place.everything()
+    assert {path: after[path] for path in before} == before
+    assert place.told()["problems"] == []
+    assert not (place.folder / "armed").exists()
 
 
 def test_what_reads_a_tree_is_reloaded_only_when_it_was_touched(place: Place) -> None:
