@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from hostwright.errors import SandboxError
 from hostwright.inventory.hardening import OFF
 from hostwright.sandbox import Sandbox, Server
 
@@ -24,21 +25,38 @@ POINT = "guard:prove"
 # logins are back within
 SOON = 20.0
 SSH_ONLY = {**dict.fromkeys(type(OFF).model_fields, False), "ssh": True}
-# what a change of who gets in must leave alone, and what it must put back: every file's name, content, mode and owner.
-# Without what logins and useradd themselves write: backups (passwd-), last logins, caches
-FINGERPRINT = """
-find /etc /root/.ssh /home /var/spool/cron -xdev \\( -type f -o -type l -o -type d \\) \
-  ! -name '.pwd.lock' ! -name '*-' ! -name 'ld.so.cache' ! -path '/etc/hostwright*' \
-  ! -path '/etc/systemd/system/*.wants' \
-  ! -path '*/.cache*' ! -name '.lesshst' ! -name '.bash_history' -print0 2>/dev/null | sort -z |
-while IFS= read -r -d '' f; do
-  printf '%s %s ' "$f" "$(stat -c '%a %u %g %F' "$f")"
-  if [ -f "$f" ] && [ ! -L "$f" ]; then sha256sum < "$f"; elif [ -L "$f" ]; then readlink "$f"; else echo; fi
-done
+# what a change of who gets in must leave alone, and what it must put back: every file's name, content, mode and owner,
+# and the rules in force. Without what logins and useradd themselves write: backups (passwd-), last logins, caches
+FINGERPRINT = r"""
+all() {
+  find /etc /root/.ssh /home /var/spool/cron -xdev \
+    ! -name '.pwd.lock' ! -name '*-' ! -name 'ld.so.cache' ! -path '/etc/systemd/system/*.wants' \
+    ! -path '*/.cache*' ! -name '.lesshst' ! -name '.bash_history' "$@" 2>/dev/null | LC_ALL=C sort -z
+}
+all \( -type f -o -type l -o -type d \) -printf '%p %m %U %G %y %l\0' | tr '\0' '\n'
+all -type f -print0 | xargs -0 sha256sum
 ls /etc/systemd/system/*.wants
 ss -ltnH | awk '{print $4}' | sort
-for u in ssh.service ssh.socket; do echo $u $(systemctl is-enabled $u) $(systemctl is-active $u); done
+for u in ssh.service ssh.socket hostwright-firewall.service; do
+  echo $u $(systemctl is-enabled $u) $(systemctl is-active $u)
+done
+nft -s -t list ruleset
 """
+# an nft that forgets SSH in rules that open port 4444; what else it is told, it does
+FORGETS = """
+test -e /usr/sbin/nft.real || mv /usr/sbin/nft /usr/sbin/nft.real
+cat >/usr/sbin/nft <<'END'
+#!/bin/sh
+for last; do :; done
+if [ "$1" = -f ] && grep -q 'dport 4444 accept' "$last" 2>/dev/null; then
+    sed 's/tcp dport 22 accept/tcp dport 9 accept/' "$last" | /usr/sbin/nft.real -f -
+    exit
+fi
+exec /usr/sbin/nft.real "$@"
+END
+chmod 755 /usr/sbin/nft
+"""
+REMEMBERS = "if test -e /usr/sbin/nft.real; then mv /usr/sbin/nft.real /usr/sbin/nft; fi"
 
 
 class Guarded(Project):
@@ -144,9 +162,22 @@ class Guarded(Project):
         booting.join()
         return self.sandbox.get(self.server.name)
 
-    def _start(self) -> None:
-        from hostwright.errors import SandboxError
+    def reboot(self) -> None:
+        """Let it boot again as `systemctl reboot` does, and wait until somebody can log in."""
+        kernel = "/proc/sys/kernel/random/boot_id"
+        before = self.run(f"cat {kernel}")
+        self.sandbox.exec(self.server.name, ("systemctl", "reboot"))
 
+        def again() -> bool:
+            try:
+                return self.run(f"cat {kernel}") != before
+            except (SandboxError, AssertionError):  # it is down just now
+                return False
+
+        until(again, 60, "the reboot")
+        until(self.log_in, SOON, "a login after the reboot")
+
+    def _start(self) -> None:
         try:
             self.sandbox.start(self.server.name)
         except SandboxError:  # it waits for port 22, which may be closed by now
@@ -215,5 +246,5 @@ class Logins:
 
 def put_back(done: Done, *words: str) -> None:
     """The report of a run that locked us out: what failed, why, and that it was put back."""
-    for word in ("new login FAILED", "who gets in was put back as it was", "| put back: /etc/", *words):
+    for word in ("new login FAILED", "who gets in was put back as it was", "| put back: /", *words):
         assert word in done.out, f"{word!r} is missing\n{done}"

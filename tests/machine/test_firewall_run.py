@@ -14,7 +14,7 @@ from hostwright.remote.firewall.paths import DROPIN, RULES, UNIT_FILE
 from hostwright.sandbox import Sandbox
 
 from .conftest import SUITES, FreshServer
-from .guarded import SOON, SSH_ONLY, Guarded, Logins, put_back
+from .guarded import FORGETS, REMEMBERS, SOON, SSH_ONLY, Guarded, Logins, put_back
 from .load import Load
 from .project import sh, until
 from .tiny import Tiny
@@ -35,21 +35,6 @@ tcp dport { 22, 9000 } accept
 END
 sleep 0.5
 """
-# an nft that forgets SSH in rules that open port 4444; what else it is told, it does
-FORGETS = """
-test -e /usr/sbin/nft.real || mv /usr/sbin/nft /usr/sbin/nft.real
-cat >/usr/sbin/nft <<'END'
-#!/bin/sh
-for last; do :; done
-if [ "$1" = -f ] && grep -q 'dport 4444 accept' "$last" 2>/dev/null; then
-    sed 's/tcp dport 22 accept/tcp dport 9 accept/' "$last" | /usr/sbin/nft.real -f -
-    exit
-fi
-exec /usr/sbin/nft.real "$@"
-END
-chmod 755 /usr/sbin/nft
-"""
-REMEMBERS = "if test -e /usr/sbin/nft.real; then mv /usr/sbin/nft.real /usr/sbin/nft; fi"
 LOCKED_OUT = "nft list chain inet hostwright input | grep -q 'tcp dport 9 accept' && echo yes || true"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,19 +16,26 @@ import pytest
 from hostwright.sandbox import Sandbox
 
 from .conftest import SUITES
-from .guarded import SOON, SSH_ONLY, Guarded, Logins, put_back
+from .guarded import FORGETS, REMEMBERS, SOON, SSH_ONLY, Guarded, Logins, put_back
+from .project import ROOT, Done
 
 SSHD, SUDO = "ssh/sshd.conf.j2", "sudo/user.j2"
-Break = Callable[[Guarded], None]
+DROP_IN = "/etc/ssh/sshd_config.d/00-hostwright.conf"
+NO_LOGIN = "a new login as {} on port 22 does not work"
 
 
-@pytest.fixture(scope="module")
-def hardened(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """A server that was hardened, and one more user of it; each test leaves it so."""
-    name = f"guard-{os.getpid()}"
-    server = sandbox.up(name, suite=SUITES[0], ephemeral=True, say=print)[0]
+@pytest.fixture(scope="module", params=[SUITES[0], pytest.param(SUITES[1], marks=pytest.mark.long)])
+def hardened(
+    request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Guarded]:
+    """A server with a firewall that was hardened, and one more user of it; each test leaves it so."""
+    name = f"guard-{request.param}-{os.getpid()}"
+    server = sandbox.up(name, suite=request.param, ephemeral=True, say=print)[0]
     guarded = Guarded(tmp_path_factory.mktemp("guard"), server, sandbox)
-    guarded.says(hardening=SSH_ONLY, users={"ann": {"keys": [f"{server.identity_file}.pub"], "sudo": True}})
+    guarded.says(
+        hardening={**SSH_ONLY, "firewall": True},
+        users={"ann": {"keys": [f"{server.identity_file}.pub"], "sudo": True}},
+    )
     guarded.inv("provision")
     yield guarded
     sandbox.down(name)
@@ -40,6 +49,7 @@ def guarded(hardened: Guarded) -> Iterator[Guarded]:
     hardened.settings = settings
     hardened.no_overrides()
     hardened.write_inventory()
+    hardened.run(REMEMBERS)
     assert hardened.fingerprint() == before
     done = hardened.inv("provision")
     assert "0 changed" in done.out, done
@@ -58,7 +68,12 @@ def refuses_keys(guarded: Guarded) -> None:
     guarded.override(SSHD, "AuthorizedKeysFile /nonexistent\n")
 
 
-def allows_others(guarded: Guarded) -> None:
+def allows_other_groups(guarded: Guarded) -> None:
+    text = (ROOT / "templates" / SSHD).read_text()
+    guarded.override(SSHD, text=text.replace("AllowGroups @groups@", "AllowGroups nogroup"))
+
+
+def allows_other_users(guarded: Guarded) -> None:
     guarded.override(SSHD, "AllowUsers somebody-else\n")
 
 
@@ -66,9 +81,14 @@ def another_port(guarded: Guarded) -> None:
     guarded.override(SSHD, text="Port 2200\nAllowGroups @groups@\n")
 
 
-def crashes(guarded: Guarded) -> None:
-    """sshd accepts it, and then ends every connection."""
+def ends_sessions(guarded: Guarded) -> None:
+    """sshd accepts the login, and then ends every one."""
     guarded.override(SSHD, "ForceCommand /bin/false\n")
+
+
+def firewall_without_ssh(guarded: Guarded) -> None:
+    guarded.run(FORGETS)
+    guarded.says(firewall={"allow": [4444]})
 
 
 def breaks_sudo(guarded: Guarded) -> None:
@@ -76,36 +96,63 @@ def breaks_sudo(guarded: Guarded) -> None:
 
 
 def removes_key(guarded: Guarded) -> None:
-    guarded.says(user="ann", users={"ann": {"keys": [other_key(guarded)], "sudo": True}})
+    guarded.says(users={"ann": {"keys": [other_key(guarded)], "sudo": True}})
 
 
-DRILLS: list[tuple[Break, str, str]] = [
-    (refuses_keys, "ubuntu", "accepts none of our keys"),
-    (allows_others, "ubuntu", "accepts none of our keys"),
-    (another_port, "ubuntu", "a new login as ubuntu on port 22"),
-    (crashes, "ubuntu", "a new login as ubuntu"),
-    (breaks_sudo, "ann", "sudo"),
-    (removes_key, "ann", "accepts none of our keys"),
+@dataclass(frozen=True)
+class Drill:
+    """A way to shut us out.
+
+    Attributes:
+        shut: lets the next run do it.
+        user: whose login the run makes.
+        words: what the report says that the new login met.
+        path: what the report says that was put back.
+    """
+
+    shut: Callable[[Guarded], None]
+    user: str
+    words: str
+    path: str
+
+    def begin(self, guarded: Guarded) -> None:
+        """The inventory that does it."""
+        guarded.says(user=self.user)
+        self.shut(guarded)
+
+
+NO_KEY = "accepts none of our keys"
+DRILLS = [
+    Drill(refuses_keys, "ubuntu", NO_KEY, DROP_IN),
+    Drill(allows_other_groups, "ubuntu", NO_KEY, DROP_IN),
+    Drill(another_port, "ubuntu", NO_LOGIN.format("ubuntu"), DROP_IN),
+    Drill(firewall_without_ssh, "ubuntu", NO_LOGIN.format("ubuntu"), "/etc/hostwright/firewall.nft"),
+    Drill(breaks_sudo, "ann", "sudo", "/etc/sudoers.d/hostwright-ann"),
+    Drill(removes_key, "ann", NO_KEY, "/home/ann/.ssh/authorized_keys"),
+]
+MORE = [
+    Drill(allows_other_users, "ubuntu", NO_KEY, DROP_IN),
+    Drill(ends_sessions, "ubuntu", NO_LOGIN.format("ubuntu"), DROP_IN),
 ]
 
 
-@pytest.mark.parametrize(
-    ("drill", "user", "words"),
-    [DRILLS[0], *(pytest.param(*drill, marks=pytest.mark.long) for drill in DRILLS[1:])],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_what_shuts_us_out_is_put_back(guarded: Guarded, drill: Break, user: str, words: str) -> None:
-    guarded.says(user=user, port=22)
-    drill(guarded)
-    with Logins(guarded, user) as logins:
+def drills(*drills: Drill, quick: int = 0) -> pytest.MarkDecorator:
+    """A test of each; all but the first `quick` are long."""
+    found = [
+        pytest.param(drill, id=drill.shut.__name__, marks=[pytest.mark.long] if at >= quick else [])
+        for at, drill in enumerate(drills)
+    ]
+    return pytest.mark.parametrize("drill", found)
+
+
+@drills(*DRILLS, *MORE, quick=1)
+def test_what_shuts_us_out_is_put_back(guarded: Guarded, drill: Drill) -> None:
+    drill.begin(guarded)
+    with Logins(guarded, drill.user) as logins:
         done = guarded.inv("provision", code=1)
-        guarded_ends = time.monotonic()
-    assert time.monotonic() - guarded_ends < SOON
     assert logins.longest < SOON
-    assert guarded.log_in(user)
-    assert words in done.out, done
-    what = "/home/ann/.ssh/authorized_keys" if drill is removes_key else "/etc/"
-    assert f"put back: {what}" in done.out, done
+    assert guarded.log_in(drill.user)
+    put_back(done, drill.words, f"| put back: {drill.path}")
     guarded.nothing_is_armed()
 
 
@@ -125,21 +172,28 @@ def test_what_would_obviously_lock_us_out_is_refused(guarded: Guarded) -> None:
     assert logins.refused == 0
 
 
-@pytest.mark.parametrize("drill", [refuses_keys, pytest.param(breaks_sudo, marks=pytest.mark.long)])
-def test_controller_killed_just_then(guarded: Guarded, drill: Break) -> None:
-    user = "ann" if drill is breaks_sudo else "ubuntu"
-    guarded.says(user=user)
-    drill(guarded)
-    with Logins(guarded, user) as logins:
+def assert_told(guarded: Guarded, drill: Drill) -> Done:
+    """The next run says what was put back, tries again, and ends as if somebody had watched."""
+    told = guarded.inv("provision", code=1)
+    assert "changed who gets in, and it was put back at" in told.out, told
+    assert f"Put back: {drill.path}. It is tried again now." in told.out, told
+    put_back(told, drill.words)
+    return told
+
+
+@drills(*DRILLS, quick=1)
+def test_controller_killed_just_then(guarded: Guarded, drill: Drill) -> None:
+    drill.begin(guarded)
+    with Logins(guarded, drill.user) as logins:
         with guarded.stopped_before_proof("provision") as process:
-            assert not guarded.log_in(user)
+            assert not guarded.log_in(drill.user)
             guarded.kill(process)
             guarded.let_go()
             guarded.runs_end()
-        assert guarded.log_in(user)
+        assert guarded.log_in(drill.user)
     assert logins.longest < SOON
-    guarded.no_overrides()
-    guarded.inv("provision")
+    told = assert_told(guarded, drill)
+    assert "because nothing proved that a new login works" in told.out, told
 
 
 @pytest.mark.long
@@ -160,41 +214,29 @@ def test_worker_killed_just_then(guarded: Guarded) -> None:
     assert "It is tried again now" in told.out
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("drill", [refuses_keys, another_port, removes_key])
-def test_power_cut_just_then(guarded: Guarded, drill: Break) -> None:
-    guarded.says(user="ann" if drill is removes_key else "ubuntu", port=22)
-    drill(guarded)
-    with (
-        guarded.stopped_before_proof("provision")
-        if drill is not another_port
-        else held_in_apply(guarded) as process
-    ):
+@drills(*DRILLS)
+def test_power_cut_just_then(guarded: Guarded, drill: Drill) -> None:
+    drill.begin(guarded)
+    with guarded.stopped_before_proof("provision") as process:
+        assert not guarded.log_in(drill.user)
         guarded.sandbox.crash(guarded.server.name)
         guarded.kill(process)
-    began = time.monotonic()
-    guarded.sandbox.start(guarded.server.name)
-    while not guarded.log_in("ann"):
-        assert time.monotonic() - began < SOON, "no login after the boot"
-    guarded.no_overrides()
-    guarded.says(users={"ann": {"keys": [f"{guarded.server.identity_file}.pub"], "sudo": True}})
-    told = guarded.inv("provision")
-    assert "the server was started again in the middle of it" in told.out, told
+    guarded.run_until_up(user=drill.user)
+    told = assert_told(guarded, drill)
+    assert "because the server was started again in the middle of it" in told.out, told
 
 
-def held_in_apply(guarded: Guarded):  # type: ignore[no-untyped-def]
-    """sshd listens elsewhere, and the run waits for it."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def waiting():  # type: ignore[no-untyped-def]
-        with guarded.started("provision") as process:
-            end = time.monotonic() + 60
-            while "2200" not in guarded.run("ss -ltnH"):
-                assert time.monotonic() < end
-            yield process
-
-    return waiting()
+@drills(*DRILLS)
+def test_reboot_just_then(guarded: Guarded, drill: Drill) -> None:
+    """On its way down the server lets the run end, which puts it back; what that does not reach is put back at boot."""
+    drill.begin(guarded)
+    with guarded.stopped_before_proof("provision") as process:
+        assert not guarded.log_in(drill.user)
+        guarded.reboot()
+        guarded.kill(process)
+    assert guarded.log_in(drill.user)
+    told = assert_told(guarded, drill)
+    assert "NOT all of it" not in told.out, told
 
 
 @pytest.mark.long
@@ -210,8 +252,6 @@ def test_a_change_that_nobody_proves_goes_too(guarded: Guarded) -> None:
 
 @pytest.mark.long
 def test_ctrl_c_just_then(guarded: Guarded) -> None:
-    import signal
-
     refuses_keys(guarded)
     with guarded.stopped_before_proof("provision") as process:
         os.killpg(process.pid, signal.SIGINT)
