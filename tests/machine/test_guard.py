@@ -17,7 +17,7 @@ from hostwright.sandbox import Sandbox
 
 from .conftest import SUITES
 from .guarded import FORGETS, REMEMBERS, SOON, SSH_ONLY, Guarded, Logins, put_back
-from .project import ROOT, Done
+from .project import ROOT, Done, until
 
 SSHD, SUDO = "ssh/sshd.conf.j2", "sudo/user.j2"
 DROP_IN = "/etc/ssh/sshd_config.d/00-hostwright.conf"
@@ -194,6 +194,20 @@ def test_controller_killed_just_then(guarded: Guarded, drill: Drill) -> None:
     assert logins.longest < SOON
     told = assert_told(guarded, drill)
     assert "because nothing proved that a new login works" in told.out, told
+
+
+@pytest.mark.long
+def test_controller_asleep_just_then(guarded: Guarded) -> None:
+    """A laptop that is closed: its connection is there, and nobody at the other end."""
+    refuses = DRILLS[0]
+    refuses.begin(guarded)
+    with guarded.stopped_before_proof("provision") as process:
+        os.killpg(process.pid, signal.SIGSTOP)
+        guarded.let_go()
+        until(guarded.log_in, SOON, "logins are back")
+        guarded.runs_end()
+        guarded.kill(process)
+    assert_told(guarded, refuses)
 
 
 @pytest.mark.long
