@@ -40,8 +40,8 @@ BOUND, SMOKE = 1.3, 3.0
 # the agent's own process says at its end how much memory it had
 TELL = "import atexit,os,resource as u\natexit.register(lambda:os.write(2,b'RSS %d\\n'%u.getrusage(0).ru_maxrss))\n"
 NOTE = (
-    "of ten resources seven are files of 1 KB, one is a package that is installed, one a unit file and one its unit, "
-    "neither enabled nor started; time from the request's first byte until the agent's last word, login excluded"
+    "of ten resources seven are files of 1 KB, one is a package that is installed, one a unit file and one its unit, a "
+    "running target; time from the request's first byte until the agent's last word, login excluded"
 )
 
 
@@ -106,14 +106,13 @@ def make_catalog(size: int, packages: Sequence[str]) -> Catalog:
 
 def _resource(number: int, size: int, packages: Sequence[str]) -> Resource:
     place, kind = number // 10, number % 10
-    unit = f"bench-{size}-{place}.service"
+    unit = f"bench-{size}-{place}.target"
     if kind == 9:
         return Packages(name=f"bench-{size}-{place}", packages=(packages[place % len(packages)],))
     if kind == 8:
-        return Unit(name=unit, enabled=False, running=False)
+        return Unit(name=unit, running=True)
     if kind == 7:
-        text = "[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
-        return File(name=f"{UNITS}/{unit}", content=text)
+        return File(name=f"{UNITS}/{unit}", content=f"[Unit]\nDescription=Resource {number} of {size}\n")
     lines = (f"setting_{number}_{line} = {number * line * 7919 % 99991}\n" for line in range(40))
     return File(name=f"{FOLDER}/{size}/{place}/{number}.conf", content="".join(lines))
 
