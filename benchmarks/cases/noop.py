@@ -37,7 +37,9 @@ def run(options: Options, say: Callable[[str], None]) -> Result:
         samples: list[Samples] = [*_resources(ours)]
         with distance(ours) as path:
             runs: dict[str, Callable[[], Done]] = {LIMIT: partial(nothing, path.over(ours))}
-            runs |= {name: partial(peer.provision, path.over(work)) for name, (peer, work) in ready.items()}
+            for name, (peer, work) in ready.items():
+                peer.prepare(path.over(work))  # connections that it keeps did not take the path
+                runs[name] = partial(peer.provision, path.over(work))
             for rtt in rtts:
                 path.set(rtt)
                 say(f"RTT {rtt} ms")
