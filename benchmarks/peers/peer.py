@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / ".bench"  # where the peers are installed
 VENV = BENCH / "venv"
 PATIENCE = 900.0  # seconds
+# nobody's users forbid Python to keep what it has compiled
+DEVELOPERS = ("SSH_AUTH_SOCK", "CI", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Work:
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment of a peer's command: this machine's, without what is the developer's own."""
-        kept = {name: value for name, value in os.environ.items() if name not in ("SSH_AUTH_SOCK", "CI")}
+        kept = {name: value for name, value in os.environ.items() if name not in DEVELOPERS}
         return {**kept, "HOME": str(self.home), **more}
 
 
