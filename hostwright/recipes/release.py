@@ -169,6 +169,8 @@ def limits(app: App) -> list[str]:
     """What each service of an app may use: systemd.resource-control(5)."""
     given = [
         ("MemoryMax", app.limits.memory),
+        # or what is over it fills the server's swap first: that is slow for everybody
+        ("MemorySwapMax", "0" if app.limits.memory else None),
         ("TasksMax", app.limits.tasks),
         ("CPUQuota", app.limits.cpu),
     ]

@@ -143,7 +143,7 @@ def test_the_environment_is_for_root_alone(tmp_path: Path) -> None:
 def test_limits_and_drain_are_the_releases(tmp_path: Path) -> None:
     found = message(tmp_path, '    drain: 60\n    limits: {memory: 512M, tasks: 64, cpu: "150%"}\n')
     unit = found["files"]["units/service.conf"]["content"]
-    wanted = ["MemoryMax=512M", "TasksMax=64", "CPUQuota=150%"]
+    wanted = ["MemoryMax=512M", "MemorySwapMax=0", "TasksMax=64", "CPUQuota=150%"]
     assert {"TimeoutStopSec=45", *wanted} <= set(unit.splitlines())
     assert set(wanted) <= set(found["properties"])
 
