@@ -120,6 +120,12 @@ class Guarded(Project):
 
     def log_in(self, user: str = "ubuntu", port: int = 22, sudo: bool = True, identity: str = "") -> bool:
         """A new login of a person, and whether sudo asks for nothing."""
+        return self.ssh("sudo -n true" if sudo else "true", user, port, identity).returncode == 0
+
+    def ssh(
+        self, command: str, user: str = "ubuntu", port: int = 22, identity: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """What a person gets who logs in anew and types a command."""
         options = (
             "BatchMode=yes",
             "StrictHostKeyChecking=no",
@@ -130,12 +136,17 @@ class Guarded(Project):
         argv += [
             part for option in (*options, "IdentitiesOnly=yes", "LogLevel=ERROR") for part in ("-o", option)
         ]
-        argv += [f"{user}@{self.server.address}", "sudo -n true" if sudo else "true"]
+        argv += [f"{user}@{self.server.address}", command]
         environ = {k: v for k, v in os.environ.items() if k != "SSH_AUTH_SOCK"}
-        done = subprocess.run(
-            argv, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
+        return subprocess.run(
+            argv,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
-        return done.returncode == 0
 
     @contextmanager
     def stopped_before_proof(self, *argv: str) -> Iterator[subprocess.Popen[str]]:
@@ -162,20 +173,17 @@ class Guarded(Project):
         booting.join()
         return self.sandbox.get(self.server.name)
 
-    def reboot(self) -> None:
-        """Let it boot again as `systemctl reboot` does, and wait until somebody can log in."""
-        kernel = "/proc/sys/kernel/random/boot_id"
-        before = self.run(f"cat {kernel}")
+    def reboot(self, user: str) -> None:
+        """Let it boot again as `systemctl reboot` does, and wait until somebody can log in.
+
+        Over SSH: a process that is put into a container while that ends may keep it from ending.
+        """
+        kernel = "cat /proc/sys/kernel/random/boot_id"
+        before = self.run(kernel)
         self.sandbox.exec(self.server.name, ("systemctl", "reboot"))
-
-        def again() -> bool:
-            try:
-                return self.run(f"cat {kernel}") != before
-            except (SandboxError, AssertionError):  # it is down just now
-                return False
-
-        until(again, 60, "the reboot")
-        until(self.log_in, SOON, "a login after the reboot")
+        until(
+            lambda: self.ssh(kernel, user).stdout.strip() not in ("", before), 60, "a login after the reboot"
+        )
 
     def _start(self) -> None:
         try:

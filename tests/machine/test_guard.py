@@ -246,7 +246,7 @@ def test_reboot_just_then(guarded: Guarded, drill: Drill) -> None:
     drill.begin(guarded)
     with guarded.stopped_before_proof("provision") as process:
         assert not guarded.log_in(drill.user)
-        guarded.reboot()
+        guarded.reboot(drill.user)
         guarded.kill(process)
     assert guarded.log_in(drill.user)
     told = assert_told(guarded, drill)
