@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.peers.ansible import Ansible
 from benchmarks.peers.bash import Bash
 from benchmarks.peers.fabric import Fabric
+from benchmarks.peers.fujin import Fujin
 from benchmarks.peers.hostwright import Hostwright
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.pyinfra import Pyinfra
@@ -15,4 +16,5 @@ PEERS: dict[str, type[Peer]] = {
     "pyinfra": Pyinfra,
     "fabric": Fabric,
     "bash": Bash,
+    "fujin": Fujin,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 from benchmarks.peers.peer import Done, Work, measured
 from benchmarks.peers.site import lay_out, render, ssh_config
@@ -22,6 +23,7 @@ class Bash:
     """`setup.sh`, `deploy.sh`, `rollback.sh`."""
 
     name = "bash"
+    app_script = Path(__file__).with_name("bash") / "app.sh"  # once for each app, at the end of setup.sh
 
     def prepare(self, work: Work) -> None:
         """Scripts that need nothing but themselves, as a tutorial's do: files are written into them."""
@@ -34,9 +36,10 @@ class Bash:
             "PACKAGES": " ".join(site["packages"]),
             "ADMIN": work.admin,
             "REMOTE": work.remote,
+            "UV": site["uv"],
         }
         head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items())
-        app = (work.folder / "app.sh").read_text()
+        app = self.app_script.read_text()
         tails = {"setup": "".join(app.replace("APP", name) for name in work.apps)}
         for name in ("setup", "deploy", "rollback"):
             script = work.folder / f"{name}.sh"

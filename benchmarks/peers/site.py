@@ -75,14 +75,15 @@ def render(work: Work, site: dict[str, Any]) -> None:
     for template in sorted((work.folder / "files").glob("*.j2")):
         text = template.read_text()
         if "{{ app." not in text:
-            template.with_suffix("").write_text(_filled(text, host))
+            template.with_suffix("").write_text(filled(text, host))
             continue
         for app in site["apps"]:
             values = {f"app.{name}": value for name, value in app.items()}
-            template.with_name(f"{app['name']}.{template.stem}").write_text(_filled(text, values))
+            template.with_name(f"{app['name']}.{template.stem}").write_text(filled(text, values))
 
 
-def _filled(text: str, values: dict[str, str]) -> str:
+def filled(text: str, values: dict[str, str]) -> str:
+    """A template with names between braces, filled in."""
     for name, value in values.items():
         text = text.replace("{{ " + name + " }}", value)
     return text
