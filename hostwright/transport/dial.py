@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from hostwright.errors import ProtocolError
 from hostwright.transport.hostkeys import TYPES, HostKeys, WrongKeyType
-from hostwright.transport.keys import Keys, Passphrases
+from hostwright.transport.keys import Keys, Passphrases, check
 from hostwright.transport.ssh_config import Target
+from hostwright.transport.tcp import Tcp
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 LOGIN_TIMEOUT = 30.0  # seconds: PAM and name lookups of the server take their time
 SESSION_TIMEOUT = 30.0
-UNACKNOWLEDGED_MS = 30_000
 
 
 @dataclass
@@ -65,6 +65,16 @@ class Dialer:
         Raises:
             TransportError
         """
+        check(target.identity_files if target.identity_strict else (), target.name)
+        direct = target.via is None and target.proxy_command is None
+        tcp = Tcp(target) if direct else None
+        try:
+            return self._dial_until_it_works(target, tcp)
+        finally:
+            if tcp:
+                tcp.close()
+
+    def _dial_until_it_works(self, target: Target, tcp: Tcp | None) -> Link:
         from hostwright.transport.login import Surprise
 
         fast = target.via is None and target.proxy_command is None and not target.jump
@@ -72,7 +82,8 @@ class Dialer:
         without: set[str] = set()  # host key types that are not the pinned fingerprint's
         while True:
             try:
-                return self._dial(target, fast, without)
+                first, tcp = tcp, None
+                return self._dial(target, fast, without, first)
             except Surprise:
                 fast = False
             except WrongKeyType as caught:
@@ -85,7 +96,7 @@ class Dialer:
             if wrong and without >= set(TYPES):
                 raise wrong.error
 
-    def _dial(self, target: Target, fast: bool, without: set[str]) -> Link:
+    def _dial(self, target: Target, fast: bool, without: set[str], tcp: Tcp | None) -> Link:
         from hostwright.transport.agent import Agent
         from hostwright.transport.login import Login
 
@@ -99,7 +110,6 @@ class Dialer:
                     agent_too=not target.identities_only,
                     host=target.name,
                 )
-                keys.check()
                 gateway = None
                 if target.via:
                     link = self.dial(target.via)
@@ -107,7 +117,7 @@ class Dialer:
                     stack.callback(link.closing.close)
                     gateway = link.connection
                 login = Login(target, keys, fast)
-                connection = self._connection(target, gateway, login, without, stack)
+                connection = self._connection(target, gateway, login, without, stack, tcp)
             public_key = login.tried[-1].line if login.tried else ""
             return Link(target, connection, login.session, public_key, stack.pop_all())
 
@@ -118,6 +128,7 @@ class Dialer:
         login: Login,
         without: set[str],
         stack: contextlib.ExitStack,
+        tcp: Tcp | None,
     ) -> Connection:
         """A fabric.Connection that is open. `stack` closes it."""
         import fabric
@@ -140,7 +151,8 @@ class Dialer:
         if target.proxy_command:
             options["sock"] = _proxy(target.proxy_command, stack)
         elif gateway is None:
-            options["sock"] = _tcp(target, stack)
+            options["sock"] = (tcp or Tcp(target)).take()
+            stack.callback(options["sock"].close)
         connection = fabric.Connection(
             target.address,
             user=target.user,
@@ -169,20 +181,6 @@ class Dialer:
         )
         types = tuple(name for name in keys.types if name not in without)
         return TunedTransport(connection, check=keys.check, key_types=types)
-
-
-def _tcp(target: Target, stack: contextlib.ExitStack) -> socket.socket:
-    from hostwright.transport import failures
-
-    try:
-        connection = socket.create_connection((target.address, target.port), target.timeout)
-    except (OSError, UnicodeError) as error:
-        raise failures.connecting(target, error) from error
-    stack.callback(connection.close)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # tcp(7): Linux only
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
-    return connection
 
 
 def _proxy(command: str, stack: contextlib.ExitStack) -> socket.socket:

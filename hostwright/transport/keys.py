@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,6 +105,27 @@ def load(path: Path, passphrase: Secret | None = None) -> PKey:
         raise KeyFileProblem(f"{path} cannot be read as a private key", hint) from error
 
 
+def check(files: Iterable[Path], host: str | None) -> None:
+    """Look at key files before anything is contacted. Loads nothing that takes long.
+
+    Args:
+        files: those that must be usable.
+        host: what the server is called; for errors.
+
+    Raises:
+        AuthenticationFailed: one cannot be used.
+    """
+    for path in files:
+        try:
+            inspect(path)
+        except KeyFileProblem as problem:
+            raise _fatal(problem, host) from problem
+
+
+def _fatal(problem: KeyFileProblem, host: str | None) -> AuthenticationFailed:
+    return AuthenticationFailed(problem.message, host=host, hint=problem.hint or None)
+
+
 @dataclass
 class Keys:
     """The keys for one login.
@@ -126,21 +147,6 @@ class Keys:
     host: str | None = None
     notes: list[str] = field(default_factory=list)
 
-    def check(self) -> None:
-        """Look at the files before anything is contacted.
-
-        Raises:
-            AuthenticationFailed: a key file that `strict` insists on cannot be used.
-        """
-        for path in self.named if self.strict else ():
-            try:
-                inspect(path)
-            except KeyFileProblem as problem:
-                raise self._fatal(problem) from problem
-
-    def _fatal(self, problem: KeyFileProblem) -> AuthenticationFailed:
-        return AuthenticationFailed(problem.message, host=self.host, hint=problem.hint or None)
-
     def __iter__(self) -> Iterator[Candidate]:
         """The keys in order, each once. What could not be used is added to `notes` on the way.
 
@@ -161,7 +167,7 @@ class Keys:
                 candidate = self._from_file(inspect(path))
             except KeyFileProblem as problem:
                 if self.strict:
-                    raise self._fatal(problem) from problem
+                    raise _fatal(problem, self.host) from problem
                 self.notes.append(problem.message)
                 continue
             if candidate:
