@@ -74,7 +74,8 @@ class Guard:
         if self._system.exists(self._path("armed")):
             self._revert("run")
             if self._system.exists(self._path("armed")):
-                raise Conflict("what an earlier run changed of who gets in cannot be put back", LOOK)
+                hint = "%s. When all is well: sudo rm -r %s" % (LOOK, self.folder)
+                raise Conflict("what an earlier run changed of who gets in cannot be put back", hint)
         told = self._told()
         if told is not None:
             self._run.emit(Noticed(*describe(told)))
@@ -116,10 +117,9 @@ class Guard:
         """Nothing has been changed yet."""
         try:
             self._system.unlink(self._path("armed"))
-            snapshot.uninstall(self._system)
-            self._system.remove_tree(self.folder)
-        except (OSError, CommandFailed):
-            pass  # what is left does nothing without `armed`
+        except OSError:
+            return  # what was kept is what there is: the timer puts nothing back
+        self._clear()
 
     # -- after -------------------------------------------------------------------------------------------
 
@@ -172,9 +172,16 @@ class Guard:
         finally:
             os.close(handle)
         self.armed = False
-        snapshot.uninstall(self._system)
-        self._system.remove_tree(self.folder)
+        self._clear()
         return True
+
+    def _clear(self) -> None:
+        """Nothing is due any more."""
+        try:
+            snapshot.uninstall(self._system)
+            self._system.remove_tree(self.folder)
+        except (OSError, CommandFailed):
+            pass  # what is left does nothing without `armed`
 
     def undo(self, why: Failed) -> Failed:
         """Put everything back, at once; returns what to tell."""

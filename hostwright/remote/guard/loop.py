@@ -92,7 +92,9 @@ class Guarded:
                 failure = guard.prove() if any(changed) else None
             if failure is None and not guard.disarm():
                 failure = Failed("it took too long", "Run it again.")
-        except (CommandFailed, OSError) as error:
+        except Failed as error:
+            return error
+        except Exception as error:  # whatever it is: what is not proven must not stay
             return Failed("it cannot be proven that we still get in: %s" % explain(error))
         return failure
 

@@ -449,6 +449,33 @@ def test_what_is_refused_arms_nothing_and_restarts_nothing() -> None:
     assert failure.message == "you are in none of the groups"
 
 
+class Fails(File):
+    """What was kept for the old login cannot be taken away."""
+
+    def proven(self, system: System) -> bool:
+        raise Failed("sshd does not listen")
+
+
+class Breaks(File):
+    """A bug of ours."""
+
+    def proven(self, system: System) -> bool:
+        raise KeyError("port")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [(Fails, "sshd does not listen"), (Breaks, "it cannot be proven that we still get in: KeyError: 'port'")],
+)
+def test_whatever_goes_wrong_after_the_first_proof_is_put_back(kind: type[File], message: str) -> None:
+    system = FakeSystem(commands={"reload": ""})
+    guard = FakeGuard(system)
+    heard = loop(system, guard, kind=kind)
+    failures = [event.message for event in heard if isinstance(event, events.ResourceFailed)]
+    assert failures == [message + "; put back"]
+    assert guard.did == ["arm", "extend", "prove", "undo"]
+
+
 def test_stopped_half_way_it_is_put_back() -> None:
     system = FakeSystem(commands={"reload": ""})
     guard = FakeGuard(system)
@@ -581,3 +608,17 @@ def test_what_could_not_be_put_back_is_tried_again() -> None:
     with pytest.raises(Conflict, match="cannot be put back"):
         guard.recover()
     assert system.exists(f"{FOLDER}/snapshot.json")
+
+
+def test_what_is_decided_stays_when_clearing_away_fails(tmp_path: Path) -> None:
+    system, guard, _ = guarding({})
+    slow = {"exit": 1}
+    system.commands.update({"systemctl stop ...": slow, "systemctl daemon-reload": slow})
+
+    def broken(path: str) -> None:
+        raise OSError(5, "Input/output error", path)
+
+    system.remove_tree = broken  # type: ignore[method-assign,assignment]
+    guard._path = lambda name: str(tmp_path / name) if name == "lock" else f"{FOLDER}/{name}"  # type: ignore[method-assign]
+    assert guard.disarm()
+    assert not system.exists(f"{FOLDER}/armed")
