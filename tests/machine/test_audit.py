@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hostwright.recipes.nginx_unit import DROP_IN
 from hostwright.sandbox import Sandbox
 
 from .conftest import SUITES, FreshServer
@@ -50,6 +51,12 @@ SPOILT = (
     ("medium", "passwords may be tried"),
     ("low", "eve may use sudo, and the inventory does not know it"),
 )
+
+UNDONE = f"""\
+mv {DROP_IN} /root/sandbox && systemctl daemon-reload && systemctl restart nginx
+mv /root/sandbox {DROP_IN} && systemctl daemon-reload && systemctl reload nginx
+command -v nft > /root/where && mv $(cat /root/where) /root/nft
+"""
 
 
 def audited(project: Tiny, code: int) -> dict[str, Any]:
@@ -106,6 +113,18 @@ def test_a_hardened_server_has_nothing_to_do(
     verified = project.inv("verify", code=None).out
     ours = [line for line in verified.splitlines() if line.strip().startswith("FAILED")]
     assert ours == [], verified
+
+    # nginx was started before its sandbox came, and no ban reaches the kernel
+    sh(sandbox, project.server, UNDONE)
+    told = {one["what"]: one["todo"] for one in audited(project, 1)["findings"]}
+    sandboxless = told["nginx.service runs outside its sandbox: it was started before that was written"]
+    assert "nobody is kept out who fails to log in: fail2ban bans with nft, which is not installed" in told
+    sh(
+        sandbox,
+        project.server,
+        "mv /root/nft $(cat /root/where); " + sandboxless.rpartition("on the server: ")[2],
+    )
+    assert [one for one in audited(project, 0)["findings"] if one["severity"] in ("high", "medium")] == []
 
     # what somebody's hand spoils is seen by both
     sh(
