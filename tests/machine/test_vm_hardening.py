@@ -20,19 +20,23 @@ SWAP = "/var/lib/hostwright/swap"
 SYSCTL = "/etc/sysctl.d/90-hostwright.conf"
 
 
-def in_force(sandbox: Sandbox, vm: Tiny) -> None:
-    """Every setting of our file that no later file sets, swap, and the modules that nobody can have."""
-    wanted = dict(parse(sh(sandbox, vm.server, f"cat {SYSCTL}").encode()))
-    left = sh(sandbox, vm.server, "cat /var/lib/hostwright/left-alone/sysctl 2>/dev/null || true")
+def in_force(sandbox: Sandbox, server: Server) -> None:
+    """Every setting of our file that no later file sets, and swap."""
+    wanted = dict(parse(sh(sandbox, server, f"cat {SYSCTL}").encode()))
+    left = sh(sandbox, server, "cat /var/lib/hostwright/left-alone/sysctl 2>/dev/null || true")
     keys = [key for key in wanted if "*" not in key and f"{key}:" not in left]
     assert len(keys) > 25, left
-    found = sh(sandbox, vm.server, "sysctl " + " ".join(keys)).replace(" = ", "=").splitlines()
+    found = sh(sandbox, server, "sysctl " + " ".join(keys)).replace(" = ", "=").splitlines()
     now = {key: " ".join(value.split()) for key, _, value in (line.partition("=") for line in found)}
     assert {key: now[key] for key in keys} == {key: wanted[key] for key in keys}
     assert "container" not in left
-    assert SWAP in sh(sandbox, vm.server, "cat /proc/swaps")
-    assert sh(sandbox, vm.server, f"stat -c %U:%a {SWAP}") == "root:600"
-    assert sh(sandbox, vm.server, "modprobe cramfs 2>/dev/null && echo loaded || echo refused") == "refused"
+    assert SWAP in sh(sandbox, server, "cat /proc/swaps")
+    assert sh(sandbox, server, f"stat -c %U:%a {SWAP}") == "root:600"
+
+
+def no_rare_modules(sandbox: Sandbox, server: Server) -> None:
+    """Nobody gets them loaded."""
+    assert sh(sandbox, server, "modprobe cramfs 2>/dev/null && echo loaded || echo refused") == "refused"
 
 
 # strangers ask: `open` is a connection, or silence after UDP that a program took
@@ -77,31 +81,31 @@ END
 CLOSED = ("5432/tcp", "9/tcp", "9/udp")  # one of a program that listens, two of none
 
 
-def asked(sandbox: Sandbox, looker: Server, vm: Tiny, *ports: str) -> dict[str, str]:
+def asked(sandbox: Sandbox, looker: Server, server: Server, *ports: str) -> dict[str, str]:
     """What another server gets of each port."""
-    done = sandbox.exec(looker.name, ("python3", "-", vm.server.address, *ports), 120, ASK)
+    done = sandbox.exec(looker.name, ("python3", "-", server.address, *ports), 120, ASK)
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
     return found
 
 
-def drops(sandbox: Sandbox, looker: Server, vm: Tiny) -> None:
+def drops(sandbox: Sandbox, looker: Server, server: Server, *opened: str) -> None:
     """Packets to closed ports come in, and nothing comes of them."""
-    sh(sandbox, vm.server, CARELESS + WITNESS, timeout=180)
-    found = asked(sandbox, looker, vm, "22/tcp", "80/tcp", *CLOSED)
-    assert found == {"22/tcp": "open", "80/tcp": "open", **dict.fromkeys(CLOSED, "silence")}
-    listed = json.loads(sh(sandbox, vm.server, "nft -j list table inet witness"))["nftables"]
+    sh(sandbox, server, CARELESS + WITNESS, timeout=180)
+    found = asked(sandbox, looker, server, *opened, *CLOSED)
+    assert found == {**dict.fromkeys(opened, "open"), **dict.fromkeys(CLOSED, "silence")}
+    listed = json.loads(sh(sandbox, server, "nft -j list table inet witness"))["nftables"]
     rules = [entry["rule"] for entry in listed if "rule" in entry]
     packets = {rule["chain"]: rule["expr"][-1]["counter"]["packets"] for rule in rules}
     assert packets["before"] >= 2, "a first one, and again"
     assert packets["after"] == 0
-    sh(sandbox, vm.server, "nft delete table inet witness; systemctl stop careless")
+    sh(sandbox, server, "nft delete table inet witness; systemctl stop careless")
 
 
-def without_a_firewall(sandbox: Sandbox, looker: Server, vm: Tiny) -> None:
+def without_a_firewall(sandbox: Sandbox, looker: Server, server: Server) -> None:
     """The same questions: that there is silence is not for another reason."""
-    sh(sandbox, vm.server, CARELESS + "nft flush ruleset", timeout=180)
-    found = asked(sandbox, looker, vm, *CLOSED)
+    sh(sandbox, server, CARELESS + "nft flush ruleset", timeout=180)
+    found = asked(sandbox, looker, server, *CLOSED)
     assert found == {"5432/tcp": "open", "9/tcp": "Connection refused", "9/udp": "Connection refused"}
 
 
@@ -109,21 +113,23 @@ def test_what_is_hardened_is_in_force_after_a_reboot_too(
     vm: Tiny, sandbox: Sandbox, fresh_server: FreshServer
 ) -> None:
     looker = fresh_server("looker")
-    in_force(sandbox, vm)
-    drops(sandbox, looker, vm)
+    in_force(sandbox, vm.server)
+    no_rare_modules(sandbox, vm.server)
+    drops(sandbox, looker, vm.server, "22/tcp", "80/tcp")
     before = boot_id(sandbox, vm.server)
     sandbox.exec(vm.server.name, ("systemctl", "reboot"))
     boots_again(sandbox, vm.server, before)
     serves(vm)
-    in_force(sandbox, vm)
-    drops(sandbox, looker, vm)
+    in_force(sandbox, vm.server)
+    no_rare_modules(sandbox, vm.server)
+    drops(sandbox, looker, vm.server, "22/tcp", "80/tcp")
     done = vm.inv("provision", timeout=PATIENCE)
     assert " 0 changed, " in done.out, str(done)
     vm.edit_inventory("identity_file:", "hardening: {swap: false}, identity_file:")
     done = vm.inv("provision", timeout=PATIENCE)
     assert sh(sandbox, vm.server, "tail -n +2 /proc/swaps") == "", str(done)
     assert sh(sandbox, vm.server, f"ls {SWAP} /etc/systemd/system/*.swap 2>/dev/null || true") == ""
-    without_a_firewall(sandbox, looker, vm)
+    without_a_firewall(sandbox, looker, vm.server)
 
 
 # the packet of a program that has the server's network, but is in the cgroup of a unit
