@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # seconds: from the last sign of life of the run until it is put back; how long the controller has for its login.
 # Logins are back within 20 s of anything that goes wrong
-REVERT_AFTER, LOGIN = 15, 12.0
+REVERT_AFTER, LOGIN = 14, 12.0
 DROP_IN = "/etc/ssh/sshd_config.d/00-hostwright.conf"
 LOOK = "Do not log out before a new login works. On the server: journalctl -u hostwright-revert"
 WHY = {
