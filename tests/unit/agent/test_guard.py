@@ -233,7 +233,7 @@ def test_what_cannot_be_put_back_is_told(place: Place) -> None:
     line, hint = describe(place.told())
     assert "run 7f3a changed who gets in, and it was put back at" in line
     assert (
-        "gave no sign of life for 15 s; NOT all of it: systemctl --no-block restart -- ssh.service: Job failed."
+        "gave no sign of life for 14 s; NOT all of it: systemctl --no-block restart -- ssh.service: Job failed."
         in line
     )
     assert hint.startswith("Put back: /etc/")
