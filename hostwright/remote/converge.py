@@ -70,6 +70,7 @@ class Converge:
         self.failed_apps: set[str] = set()
         self._stopped_by = ""
         self._ahead: Optional[Ahead] = None
+        self._seen: dict[str, list[Change]] = {}
 
     def converge(self) -> events.RunFinished:
         """Go through the catalog in order; the first failure skips what comes after it."""
@@ -83,6 +84,10 @@ class Converge:
             from .ahead import Ahead
 
             self._ahead = Ahead(resources, self.system)
+        elif units:
+            from .meanwhile import unchanged
+
+            self._seen = unchanged(resources, self.system)
         for resource in self.catalog.resources:
             if not self._stopped_by and self.run.cancelled():
                 self._stopped_by = STOPPED
@@ -110,7 +115,9 @@ class Converge:
     def _one(self, resource: Resource) -> None:
         start = time.monotonic()
         try:
-            changes = diff(resource.desired(self.system), resource.read(self.system))
+            changes = self._seen.get(resource.id)
+            if changes is None:
+                changes = diff(resource.desired(self.system), resource.read(self.system))
             if not changes:
                 self.count("unchanged")
                 self.records.claim(resource, resource.desired(self.system))
@@ -126,6 +133,7 @@ class Converge:
                 self._act(resource, changes, context)
             else:
                 self.guarded.before(resource.id)
+                self._seen = {}
                 resource.pretend(self.system)
                 for name in resource.notify:
                     self.would_notify.setdefault(name, []).append(resource.id)

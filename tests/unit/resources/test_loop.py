@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hostwright.remote import events
 from hostwright.remote.ahead import Ahead
 from hostwright.remote.catalog import Catalog, Handler
@@ -13,6 +15,7 @@ from hostwright.remote.converge import Converge
 from hostwright.remote.records import Records
 from hostwright.remote.resources.base import Change, Context, Failed, Resource
 from hostwright.remote.resources.file import File
+from hostwright.remote.resources.unit import Unit
 from hostwright.remote.run import Run
 from hostwright.remote.system import System
 from hostwright.testing import FakeSystem
@@ -197,3 +200,47 @@ def test_the_thread_has_a_system_of_its_own() -> None:
     Ahead([resource], real).wait(resource)
     assert len(given) == 1
     assert given[0] is not real
+
+
+def test_a_look_reads_what_is_not_systemds_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = FakeSystem()
+    system.write_atomic("/etc/there", b"", mode=0o644)
+    system.units["web.service"] = {**system.UNIT, "Id": "web.service", "ActiveState": "active"}
+    order: list[str] = []
+    unit, exists = system.unit, system.exists
+    monkeypatch.setattr(system, "unit", lambda name: order.append(name) or unit(name))
+    monkeypatch.setattr(system, "exists", lambda path: order.append(path) or exists(path))
+    heard = converge(system, Unit(name="web.service", running=True), Asked(name="there"), apply=False)
+    assert [event.id for event in heard if isinstance(event, events.ResourceUnchanged)] == [
+        "unit:web.service",
+        "asked:there",
+    ]
+    assert order == ["/etc/there", "web.service"]
+
+
+def test_what_was_seen_does_not_count_once_something_pretends() -> None:
+    """The file is as it should be, until the unit before it pretends to be stopped and takes it along."""
+
+    class Taking(Unit):
+        def pretend(self, system: System) -> None:
+            system.unlink("/etc/there")
+
+    system = FakeSystem(commands={"pretend there": ""})
+    system.write_atomic("/etc/there", b"", mode=0o644)
+    system.units["web.service"] = {**system.UNIT, "Id": "web.service", "ActiveState": "active"}
+    heard = converge(system, Taking(name="web.service", running=False), Asked(name="there"), apply=False)
+    changed = [event.id for event in heard if isinstance(event, events.ResourceChanged)]
+    assert changed == ["unit:web.service", "asked:there"]
+
+
+def test_what_cannot_be_read_is_told_in_its_turn() -> None:
+    class Broken(Asked):
+        def read(self, system: System) -> State:
+            raise Failed("unreadable", "Look.")
+
+    system = FakeSystem()
+    system.units["web.service"] = {**system.UNIT, "Id": "web.service", "ActiveState": "active"}
+    heard = converge(system, Unit(name="web.service", running=True), Broken(name="x"), apply=False)
+    kinds = [type(event) for event in heard]
+    assert kinds.index(events.ResourceUnchanged) < kinds.index(events.ResourceFailed)
+    assert kinds.count(events.ResourceFailed) == 1
