@@ -20,7 +20,6 @@ PACKAGES = (
     "nginx",
     "openssh-client",
     "python3",
-    "python3-dev",
     "python3-venv",
     "tzdata",
 )

@@ -63,13 +63,14 @@ MEANING = {
 CULPRIT = re.compile(r"Failed to (?:build|download|install)[^`\n]*`[^`\n]+`")
 # what uv says when a package index does not answer
 UNREACHABLE = ("ailed to fetch", "dns error", "Connection refused")
-# what compilers and their callers say when there is none
+# what compilers and their callers say when there is none, or no headers of Python
 NO_COMPILER = (
     "gcc' failed",
     "cc' failed",
     "No such file or directory: 'gcc'",
     "unable to execute",
     "Unknown compiler",
+    "Python.h: No such file",
 )
 
 
@@ -219,13 +220,16 @@ class Builder:
         tail, said = result.tail(), result.out + result.err
         hint, culprit = "", CULPRIT.search(said)
         if any(text in said for text in NO_COMPILER):
-            hint = "A package is compiled here: `packages: [build-essential]` in the inventory, and its -dev libraries."
+            hint = (
+                "A package is compiled here: `packages: [build-essential, python3-dev]` in the inventory, and its -dev "
+                "libraries."
+            )
         elif "401 Unauthorized" in said or "403 Forbidden" in said:
             hint = "Credentials of a private index belong into `build_env:`, e.g. UV_INDEX_NAME_PASSWORD."
         elif culprit and "build" in culprit.group(0):
             hint = (
                 "There is no wheel of it for this server's Python, so it is built here. Take a version that has one, "
-                "or put what it misses into `packages:` in the inventory, e.g. build-essential, libpq-dev."
+                "or put what it misses into `packages:` in the inventory, e.g. build-essential, python3-dev, libpq-dev."
             )
         elif any(text in said for text in UNREACHABLE):
             hint = "The server cannot reach the package index: its network, proxy (/etc/environment), /etc/pip.conf?"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MINOR = re.compile(r"/python3\.([0-9]+)\Z")
 # written last: an environment without it was never finished
 MARKER = "hostwright.complete"
+# of python3-venv: its pip runs from its wheel; to install it first, as ensurepip does, takes as long as all else
+BUNDLED = "/usr/share/python-wheels"
 VENV_TIMEOUT, PIP_TIMEOUT = 180.0, 900.0
 PIP = (
     "--require-hashes",
@@ -142,7 +144,8 @@ class VirtualEnvironment(Resource):
         self._move(system, new)
 
     def _build(self, system: System, new: str, context: Context) -> None:
-        make: tuple[str, ...] = (self.python, "-m", "venv", new)
+        pip = self._bundled_pip(system)
+        make: tuple[str, ...] = (self.python, "-m", "venv", *(("--without-pip",) if pip else ()), new)
         if self.uv:
             make = (self.uv, "venv", "--quiet", "--no-project", "--python", self.python, new)
         made = system.run(
@@ -151,19 +154,26 @@ class VirtualEnvironment(Resource):
         if not made.ok:
             hint = "Is the package python3-venv installed?" if "ensurepip" in made.out + made.err else ""
             raise self._failed("%s cannot make virtual environments" % self.python, hint, made)
-        self._install(system, new + "/bin/python", context)
+        self._install(system, new + "/bin/python", (pip,) if pip else ("-m", "pip"), context)
         self._relocate(system, new)
         system.unlink(new + "/.lock")  # uv's own, which everybody may write
         marker = "".join("%s=%s\n" % item for item in self.desired(system).items())
         system.syncfs(new)
         system.write_atomic("%s/%s" % (new, MARKER), marker.encode(), mode=0o644)
 
-    def _install(self, system: System, python: str, context: Context) -> None:
+    def _bundled_pip(self, system: System) -> str:
+        """What python runs as pip; empty: there is none."""
+        wheels = [
+            name for name in system.listdir(BUNDLED) if name.startswith("pip-") and name.endswith(".whl")
+        ]
+        return "%s/%s/pip" % (BUNDLED, wheels[-1]) if wheels else ""
+
+    def _install(self, system: System, python: str, pip: tuple[str, ...], context: Context) -> None:
         """From the wheels on the server if they are the right ones, else from the package index."""
         sources: list[tuple[str, ...]] = [()]
         if self.wheels and system.exists(self.wheels):
             sources.insert(0, ("--no-index", "--find-links=" + self.wheels))
-        tool = (self.uv, *UV_PIP, "--python", python) if self.uv else (python, "-m", "pip", "install", *PIP)
+        tool = (self.uv, *UV_PIP, "--python", python) if self.uv else (python, *pip, "install", *PIP)
         for source in sources:
             installed = system.run(
                 (*tool, *source, *(("-",) if self.uv else ("-r", "/dev/stdin"))),

@@ -237,8 +237,9 @@ FAILURES = [
     ("  × No solution found: no-such-package-zzz was not found", ""),
     (
         "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
-        "packages: [build-essential]",
+        "packages: [build-essential, python3-dev]",
     ),
+    ("src/module.c:1:10: fatal error: Python.h: No such file or directory", "python3-dev"),
     (
         "error: Failed to fetch: `https://index.invalid/simple/flask/`\n dns error",
         "cannot reach the package index",
