@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 
@@ -12,6 +13,8 @@ from invoke.collection import Collection
 sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 # Most of a command is loading, and what is loaded stays: to look for garbage meanwhile is a twentieth of its time.
 gc.set_threshold(50_000)
+# Nor at the end, where Python looks through all of it more than once, and the process is gone anyway.
+atexit.register(gc.freeze)
 
 from hostwright.tasks.audit import audit
 from hostwright.tasks.certificates import renew

@@ -35,3 +35,10 @@ def test_a_checkout_is_compiled_once_and_a_project_is_kept_clean(tmp_path: Path)
 def test_who_wants_no_bytecode_gets_none(tmp_path: Path, said: str) -> None:
     listing(tmp_path, PYTHONDONTWRITEBYTECODE=said)
     assert not list(tmp_path.rglob("*.pyc"))
+
+
+def test_nothing_is_looked_through_at_the_end() -> None:
+    script = "import hostwright.tasks, atexit, gc; atexit._run_exitfuncs(); print(gc.get_freeze_count())"
+    argv = (sys.executable, "-c", script)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 10_000
