@@ -28,7 +28,7 @@ from hostwright.errors import (
 from hostwright.inventory import Host, Secret
 from hostwright.sandbox import Sandbox, Server, delayed_path
 from hostwright.transport import channel as channel_module
-from hostwright.transport import dial as dial_module
+from hostwright.transport import tcp as tcp_module
 from hostwright.transport.base import PythonMissing
 from hostwright.transport.channel import SshChannel
 from hostwright.transport.hostkeys import HostKey
@@ -470,7 +470,7 @@ def test_a_server_that_loses_its_power(
 ) -> None:
     monkeypatch.setattr(channel_module, "TICK", 1.0)
     monkeypatch.setattr(channel_module, "SILENCE", 5.0)
-    monkeypatch.setattr(dial_module, "UNACKNOWLEDGED_MS", 10_000)
+    monkeypatch.setattr(tcp_module, "UNACKNOWLEDGED_MS", 10_000)
     name = f"crash-{os.getpid()}"
     (doomed,) = sandbox.up(name, ephemeral=True, say=print)
     try:
