@@ -143,6 +143,21 @@ def test_curves(tmp_path: Path, server: str) -> None:
     assert "brotli" not in tree["nginx.conf"]
 
 
+@pytest.mark.parametrize("server", FIVE)
+def test_connections_to_the_app_are_kept_where_their_age_can_be_bounded(tmp_path: Path, server: str) -> None:
+    """Unbounded, requests would go to the old release for as long as it runs."""
+    tree = Tree(tmp_path, Site(app_of(tmp_path)), server=server)
+    bounded = SERVERS[server][1] >= (1, 19, 10)
+    shared = tree["hostwright/shop/http.conf"]
+    for name, value in (("keepalive", "32"), ("keepalive_time", "100ms"), ("keepalive_timeout", "100ms")):
+        assert directives(shared, name) == ([value] if bounded else [])
+    (_, _, values) = tree["nginx.conf"].partition("map $http_upgrade $connection_upgrade {")
+    words = [line.split() for line in values.partition("}")[0].splitlines() if line.strip()]
+    assert words == [["default", "upgrade;"], ["''", '"";' if bounded else "close;"]]
+    # it may be the request that ended the app: it is never given a second time
+    assert directives(tree["hostwright/shop/app.conf"], "proxy_next_upstream") == ["off"]
+
+
 def test_brotli_where_its_modules_are(tmp_path: Path) -> None:
     tree = Tree(tmp_path, Site(app_of(tmp_path)))
     conf = next(found for found in tree.resources if found.name == "/etc/nginx/nginx.conf")
