@@ -69,9 +69,7 @@ def put_into_use(system: System) -> None:
     """
     how = kind(system)
     if how == "service":
-        old = handover.sockets(system, SERVICE)
         _reload(system)
-        handover.wait_until_gone(system, old)
     elif how != "none":
         system.run(("systemctl", "daemon-reload"), timeout=60)
         # the socket is not started while the service that it starts is running
@@ -83,16 +81,22 @@ def put_into_use(system: System) -> None:
 def _reload(system: System) -> None:
     """Not a restart: too many of those within 10 s, and systemd starts it no more.
 
+    One that ssh.socket had started, before somebody switched that off, ends at a reload, since it cannot listen by
+    itself: before `systemctl reload` returns, or just after.
+
     Raises:
-        CommandFailed
+        CommandFailed, Failed
     """
+    old = handover.sockets(system, SERVICE)
     try:
         system.run(("systemctl", "reload", "--", SERVICE), timeout=60)
     except CommandFailed:
-        # one that ssh.socket had started, before somebody switched that off, ends: it cannot listen by itself
         if system.unit(SERVICE)["ActiveState"] == "active":
             raise
-        system.run(("systemctl", "start", "--", SERVICE), timeout=60)
+    else:
+        if not old or handover.wait(system, SERVICE, old):
+            return
+    system.run(("systemctl", "start", "--", SERVICE), timeout=60)
 
 
 def listening(system: System) -> set[int]:

@@ -35,14 +35,25 @@ def sockets(system: System, unit: str) -> set[str]:
     return {inode for _, inode in listeners(system) if "socket:[%s]" % inode in held}
 
 
-def wait_until_gone(system: System, old: set[str]) -> None:
-    """Nobody is accepted any more with these sockets.
+def wait(system: System, unit: str, old: set[str]) -> bool:
+    """Until nobody is accepted any more with the old sockets, and a unit's main process has others.
+
+    Returns:
+        False when it ended instead.
 
     Raises:
         Failed: not in time.
     """
     end = system.monotonic() + PATIENCE
-    while old & {inode for _, inode in listeners(system)}:
+    gone = False
+    while True:
+        gone = gone or not old & {inode for _, inode in listeners(system)}
+        if gone:
+            system.forget_units()
+            if sockets(system, unit):
+                return True
+            if system.unit(unit)["ActiveState"] in ("failed", "inactive"):
+                return False
         if system.monotonic() > end:
             raise Failed(
                 "sshd has not acted on its new settings within %d s" % PATIENCE,

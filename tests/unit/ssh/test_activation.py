@@ -104,6 +104,24 @@ def test_a_reload_that_fails(now: str, ran: list[tuple[str, ...]]) -> None:
     assert system.ran == ran
 
 
+def test_a_reload_that_succeeds_and_ends_it_just_after() -> None:
+    listens = " 0: 00000000:0016 00000000:0000 0A 0 0 0 0 0 1000\n"
+    system = FakeSystem(
+        {"/proc/net/tcp": "head\n" + listens, "/proc/4/fd/3": {"link": "socket:[1000]"}},
+        units={"ssh.service": {**ACTIVE, "MainPID": "4"}, "ssh.socket": {}},
+        commands={"systemctl reload ...": "", "systemctl start ...": ""},
+    )
+
+    def sleep(seconds: float) -> None:
+        type(system).sleep(system, seconds)
+        system.put("/proc/net/tcp", "head\n")
+        system.units["ssh.service"].update(ActiveState="failed", MainPID="0")
+
+    system.sleep = sleep  # type: ignore[method-assign]
+    activation.put_into_use(system)
+    assert system.ran == [*RELOAD, ("systemctl", "start", "--", "ssh.service")]
+
+
 @pytest.mark.parametrize("acts", [True, False])
 def test_no_login_is_tried_as_long_as_the_old_sshd_accepts(acts: bool) -> None:
     """It would prove the old settings: a reload is only a signal."""
@@ -126,6 +144,7 @@ def test_no_login_is_tried_as_long_as_the_old_sshd_accepts(acts: bool) -> None:
         type(system).sleep(system, seconds)
         if acts and len(slept) == 3:
             system.put("/proc/net/tcp", after)
+            system.put("/proc/4/fd/3", {"link": "socket:[1001]"})
 
     system.sleep = sleep  # type: ignore[method-assign]
     if acts:
