@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .layout import Layout
 
 QUICK = 30.0
-# how long the last quick requests to an old release may take to be seen by it; older ones end in its own time
+# how long the last quick requests to an old release may take to be seen by it; older ones end in its own time. nginx
+# keeps a connection for much less (`keepalive` of its upstream)
 SEEN, LOOK = 1.0, 0.005
 # old instances that may answer at the same time; each takes the memory of a whole one
 MOST = 3
