@@ -60,9 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = Options(chosen.rounds or (ROUNDS_QUICK if chosen.quick else ROUNDS), peers, chosen.quick)
     if peers != [OURS]:
         install.ensure(say)
-    outcomes = run(cases, options, say)
     out = chosen.out or (BENCH / "quick" if chosen.quick else HERE)
-    report.write(out, outcomes, options, say)
+    outcomes = []
+    for case in cases:  # written one by one: a run that is stopped has not been for nothing
+        outcomes += run([case], options, say)
+        report.write(out, outcomes[-1:], options, say)
     found = [target for outcome in outcomes if outcome.result for target in outcome.result.targets]
     broken = [target for target in found if not target.passes_smoke]
     for target in broken:
