@@ -92,11 +92,10 @@ def _size(driver: Driver, size: int, rounds: int, say: Callable[[str], None]) ->
 
 
 def _targets(found: Result, sizes: Sequence[int]) -> Iterator[Target]:
-    """A resource more costs the same among thousands as among hundreds."""
-    low, middle, high = (found.of(OURS, f"{size} resources, nothing to do").median for size in sizes)
-    slopes = (middle - low) / (sizes[1] - sizes[0]), (high - middle) / (sizes[2] - sizes[1])
-    text = f"a resource more, {sizes[1]:,} to {sizes[2]:,} against {sizes[0]:,} to {sizes[1]:,}: at most 1.3 times"
-    yield Target(text, slopes[1] / slopes[0], BOUND, smoke=SMOKE)
+    """Each costs the same among thousands as among hundreds."""
+    fewer, more = (found.of(OURS, f"{size} resources, nothing to do, each").median for size in sizes[1:])
+    text = f"each of {sizes[2]:,} resources: at most 1.3 times the time of each of {sizes[1]:,}"
+    yield Target(text, more / fewer, BOUND, smoke=SMOKE)
 
 
 def make_catalog(size: int, packages: Sequence[str]) -> Catalog:
