@@ -181,6 +181,28 @@ def test_hardening_under_traffic_and_back(
     assert sh(sandbox, server, "systemctl list-units --failed --no-legend --plain") == ""
 
 
+@pytest.mark.parametrize("suite", SUITES)
+def test_all_of_it_at_once_under_traffic(
+    tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer, suite: str
+) -> None:
+    """As who has a site already gets it: sshd, firewall and nginx too."""
+    server = fresh_server("atonce", suite)
+    project = hardened(tmp_path, server, sandbox, "off")
+    project.inv("provision")
+    project.inv("deploy")
+    with Load(server.address) as load:
+        project.edit_inventory("hardening: off, ", "")
+        project.inv("provision")
+        unchanged(project)
+        project.inv("deploy")
+        until(lambda: load.count > 500, 60, "visitors come")
+    assert load.failures == []
+    assert load.slow > 3
+    assert "passwordauthentication no" in sh(sandbox, server, "/usr/sbin/sshd -T").splitlines()
+    assert "policy drop" in sh(sandbox, server, "nft list table inet hostwright")
+    project.inv("verify")
+
+
 def each_switch_takes_its_own_away(project: Tiny) -> None:
     """One after the other, and back again."""
     on = f"hardening: {{{PARTS}}}"
