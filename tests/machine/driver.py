@@ -32,6 +32,7 @@ def converge(system, resource):
         result["changes"] = [[c.attribute, c.before, c.after] for c in changes]
         result["outcome"] = "changed" if changes else "unchanged"
         if changes:
+            resource.refuse(system)
             resource.apply(system, changes, Context(said.append, {}))
             left = diff(resource.desired(system), resource.read(system))
             result["left"] = [[c.attribute, c.before, c.after] for c in left]

@@ -110,8 +110,10 @@ def test_a_vm_takes_logins_keeps_what_was_synced_and_leaves_nothing(
     with pytest.raises(subprocess.TimeoutExpired):
         own.exec("one", ("sleep", "1234"), timeout=1)
     assert "1234" not in own.exec("one", ("ps", "-eo", "args")).stdout
-    sh(own, server, "seq 100000 >/root/lost; seq 100000 >/root/kept; sync /root/kept")
     first = boot_id(own, server)
+    # the kernel would write by itself within seconds
+    later = "sysctl -q vm.dirty_writeback_centisecs=0"
+    sh(own, server, f"{later}; seq 100000 >/root/lost; seq 100000 >/root/kept; sync /root/kept")
 
     own.crash("one")
     with pytest.raises(SandboxError, match="one  is not running"):
