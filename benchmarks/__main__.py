@@ -28,12 +28,13 @@ def names(text: str, known: Sequence[str], what: str) -> list[str]:
     """A comma list of known names; all of them when it is empty.
 
     Raises:
-        SystemExit: one is unknown.
+        SystemExit: one is unknown; exit code 2, as for all wrong usage.
     """
     wanted = [name.strip() for name in text.split(",") if name.strip()] or list(known)
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        sys.exit(f"there is no {what} {', '.join(unknown)}; there are {', '.join(known)}")
+        print(f"there is no {what} {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        sys.exit(2)
     return wanted
 
 

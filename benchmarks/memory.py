@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,19 @@ def watched(pid: int) -> Iterator[Most]:
 
     Pages that several of them share count once, so forks are not charged for what they inherited.
     """
+    with sampled(lambda: sum(map(proportional_mib, family(pid)))) as found:
+        yield found
+
+
+@contextmanager
+def sampled(measure: Callable[[], float]) -> Iterator[Most]:
+    """The largest of what `measure` says, while the block runs."""
     found = Most()
     ended = threading.Event()
 
     def sample() -> None:
         while not ended.wait(EVERY):
-            found.most = max(found.most, sum(map(proportional_mib, family(pid))))
+            found.most = max(found.most, measure())
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -70,26 +77,20 @@ def largest(word: str) -> Iterator[Most]:
     Those of containers are processes of this machine too. The kernel keeps each one's peak (proc(5), VmHWM), so
     samples may be far apart.
     """
-    found = Most()
-    ended = threading.Event()
     wanted = f"\0{word}\0".encode()
 
-    def sample() -> None:
-        while not ended.wait(EVERY):
-            for folder in Path("/proc").glob("[0-9]*"):
-                try:
-                    if wanted in (folder / "cmdline").read_bytes():
-                        found.most = max(found.most, peak_mib(folder))
-                except OSError:
-                    continue
+    def measure() -> float:
+        most = 0.0
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if wanted in (folder / "cmdline").read_bytes():
+                    most = max(most, peak_mib(folder))
+            except OSError:
+                continue
+        return most
 
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
+    with sampled(measure) as found:
         yield found
-    finally:
-        ended.set()
-        thread.join()
 
 
 def peak_mib(folder: Path) -> float:

@@ -49,7 +49,7 @@ def run(options: Options, say: Callable[[str], None]) -> Result:
     lines = locked(PACKAGES[: rounds + 1])
     values: dict[tuple[str, str], list[float]] = {}
     with opened(say) as bench:
-        peers, notes = sites(bench, [name for name in (OURS, PIP) if name in options.peers], APP, say)
+        peers, notes = sites(bench, [name for name in (OURS, PIP) if name in options.peers], (APP,), say)
         base = {}
         for name, (peer, work) in peers.items():
             base[name] = (work.repository / REQUIREMENTS).read_text()

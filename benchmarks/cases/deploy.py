@@ -49,7 +49,7 @@ def run(options: Options, say: Callable[[str], None]) -> Result:
     rounds = max(1, options.rounds // SHARE)
     boots: list[float] = []
     with opened(say) as bench:
-        peers, notes = sites(bench, names, APP, say)
+        peers, notes = sites(bench, names, (APP,), say)
         measured = {name: Measured() for name in peers}
         failed: dict[str, str] = {}
         for _ in range(rounds):

@@ -9,12 +9,12 @@ from functools import partial
 
 from benchmarks.model import Options, Result, Samples, Target
 from benchmarks.path import distance, round_trips
-from benchmarks.peers import PEERS
 from benchmarks.peers.hostwright import Hostwright
-from benchmarks.peers.peer import Done, Failed, Peer, Work
+from benchmarks.peers.peer import Done, Work
 from benchmarks.peers.ssh import LIMIT, nothing
+from benchmarks.sites import sites
 from benchmarks.turns import in_turn
-from benchmarks.work import Bench, opened
+from benchmarks.work import opened
 
 NAME = "noop"
 TITLE = "A provision that changes nothing, at round-trip times of 0, 50 and 150 ms"
@@ -36,7 +36,7 @@ def run(options: Options, say: Callable[[str], None]) -> Result:
     rtts = RTTS_QUICK if options.quick else RTTS
     slow = SLOW_ROUNDS_QUICK if options.quick else SLOW_ROUNDS
     with opened(say) as bench:
-        ready, notes = _ready(bench, names, apps, options.quick, say)
+        ready, notes = sites(bench, names, apps, say, twice=not options.quick)
         ours = ready[OURS][1]
         samples: list[Samples] = [*_resources(ours)]
         with distance(ours) as path:
@@ -58,28 +58,6 @@ def run(options: Options, say: Callable[[str], None]) -> Result:
 
 def _at(rtt: float) -> str:
     return f"RTT {rtt:g} ms"
-
-
-def _ready(
-    bench: Bench, names: Iterable[str], apps: tuple[str, ...], quick: bool, say: Callable[[str], None]
-) -> tuple[dict[str, tuple[Peer, Work]], list[str]]:
-    """Peers that reached their end state, each with its work."""
-    ready: dict[str, tuple[Peer, Work]] = {}
-    notes = []
-    for name in names:
-        peer, work = PEERS[name](), bench.work(name, apps=apps)
-        try:
-            peer.prepare(work)
-            say(f"{name}: {peer.provision(work).seconds:.0f} s the first time")
-            if not quick:  # a first run may leave something that only the second finds
-                peer.provision(work)
-            ready[name] = (peer, work)
-        except Failed as error:
-            if name == OURS:
-                raise
-            notes.append(f"{name} is left out: it did not reach its end state")
-            say(f"{name}: {error}")
-    return ready, notes
 
 
 def _resources(work: Work) -> Iterator[Samples]:
