@@ -170,7 +170,7 @@ def _changed_conf(catalog: Catalog, system: System) -> Iterator[Cut]:
     if not isinstance(ours, File) or content is None or _is_ours(ours, system):
         return
     package = dpkg.conffile(system, CONF)
-    if package and (not package[0] or package[1] == _md5(content)):
+    if package and not package[0] or _package_brought(system, CONF, content):
         return
     message = "%s was changed on this server and would be replaced" % CONF
     kept = nginx_sites.includes(ours.content)
@@ -192,6 +192,12 @@ def _is_ours(conf: File, system: System) -> bool:
         return conf.read(system)["content"] == conf.desired(system)["content"]
     except Unknown:  # nginx was never here as a package
         return False
+
+
+def _package_brought(system: System, path: str, content: bytes) -> bool:
+    """Is a file as its package brought it, also where dpkg was interrupted before it knew?"""
+    package = dpkg.conffile(system, path)
+    return package is not None and package[1] in (_md5(content), dpkg.NEW)
 
 
 def _md5(content: bytes) -> str:
@@ -219,9 +225,7 @@ def _foreign(catalog: Catalog, system: System) -> list[Site]:
             if name.startswith(".") or not name.endswith(suffix) or path in ours:  # glob(7) skips dot files
                 continue
             content = _read(system, path)
-            if content is None or (dpkg.conffile(system, _target(system, path)) or (0, ""))[1] == _md5(
-                content
-            ):
+            if content is None or _package_brought(system, _target(system, path), content):
                 continue
             site = Site(path, content)
             if site.servers:

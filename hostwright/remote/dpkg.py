@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 STATUS = "/var/lib/dpkg/status"
 UPDATES = "/var/lib/dpkg/updates"
+# the digest of a configuration file that dpkg has not put in place yet
+NEW = "newconffile"
 # dpkg(1), PACKAGE STATES: what an interrupted run leaves behind
 UNFINISHED = ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
 
@@ -97,22 +99,23 @@ def _word(selection: str, status: str) -> Optional[str]:
 def conffile(system: System, path: str) -> Optional[tuple[bool, str]]:
     """Of a configuration file that came with a package: is that installed, and the MD5 of the file it brought.
 
-    None when no package knows the file. See deb-conffiles(5); a package that was removed still has its own.
+    None when no package knows the file. See deb-conffiles(5); a package that was removed still has its own. One that
+    dpkg never got to the end of brought "newconffile", and counts as not installed.
     """
-    data = b"\n" + (system.read(STATUS) or b"")
-    line, found, at = b"\n " + path.encode() + b" ", None, 0
-    while True:
-        at = data.find(line, at)
-        if at < 0:
-            return found
-        at += len(line)
-        end = data.find(b"\n\n", at)
-        paragraph = data[data.rfind(b"\n\n", 0, at) + 1 : end if end >= 0 else len(data)]
-        status = _field(paragraph, b"Status").split()
-        digest = data[at : data.find(b"\n", at)].split(b" ")[0].decode("ascii", "replace")
-        installed = len(status) == 3 and status[2] not in ("not-installed", "config-files")
-        if installed or found is None:
-            found = (installed, digest)
+    line, found = b"\n " + path.encode() + b" ", dict[str, tuple[bool, str]]()
+    for name in (STATUS, *("%s/%s" % (UPDATES, name) for name in system.listdir(UPDATES) if name.isdigit())):
+        data = b"\n" + (system.read(name) or b"")
+        at = data.find(line)
+        while at >= 0:
+            at += len(line)
+            end = data.find(b"\n\n", at)
+            paragraph = data[data.rfind(b"\n\n", 0, at) + 1 : end if end >= 0 else len(data)]
+            digest = data[at : data.find(b"\n", at)].split(b" ")[0].decode("ascii", "replace")
+            status = _field(paragraph, b"Status").split()
+            there = len(status) == 3 and status[2] not in ("not-installed", "config-files")
+            found[_field(paragraph, b"Package")] = (there and digest != NEW, digest)
+            at = data.find(line, at)
+    return next((one for one in found.values() if one[0]), next(iter(found.values()), None))
 
 
 def interrupted(system: System) -> bool:

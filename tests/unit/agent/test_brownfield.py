@@ -210,6 +210,25 @@ def test_nginx_conf_that_no_package_brought(catalog: Catalog) -> None:
     assert Met(catalog, system).notices[0][0].startswith("/etc/nginx/nginx.conf was changed on this server")
 
 
+@pytest.mark.parametrize("where", [dpkg.STATUS, f"{dpkg.UPDATES}/0003"])
+def test_a_package_that_dpkg_did_not_finish_was_not_changed(catalog: Catalog, where: str) -> None:
+    """What a first run that was killed leaves: files in their places, and a status that does not know them yet."""
+    system = server()
+    system.put(dpkg.STATUS, "Package: zlib1g\nStatus: install ok installed\n")
+    unfinished = STATUS.format(status="install ok half-configured", conf=dpkg.NEW, default=dpkg.NEW)
+    system.put(where, unfinished)
+    met = Met(catalog, system)
+    assert (met.notices, met.refused) == ([], None)
+
+
+def test_what_dpkg_wrote_last_counts(catalog: Catalog) -> None:
+    newer = "http { server_tokens off; }\n"
+    system = server(**{"nginx.conf": newer})
+    done = STATUS.format(status="install ok installed", conf=digest(newer), default=digest(WELCOME))
+    system.put(f"{dpkg.UPDATES}/0007", done)
+    assert Met(catalog, system).notices == []
+
+
 # -- sites ---------------------------------------------------------------------------------------------------
 
 
