@@ -71,7 +71,7 @@ def test_a_worker_killed_again_and_again(
         for _ in range(TRIES):
             if kill_in(shop, sandbox, server, moment, chance.uniform(0, most)):
                 break
-            sh(sandbox, server, undo + " >/dev/null 2>&1")
+            sh(sandbox, server, f"({undo}) >/dev/null 2>&1")
     killed = sh(sandbox, server, "cat /root/killed").splitlines()
     print(f"killed in {killed}")
     # a directory is made in a tenth of a millisecond: it may be missed each time
