@@ -26,8 +26,12 @@ PACKAGES = (
 
 
 def base(host: Host) -> list[Resource]:
-    """Packages first: everything else may need them."""
-    resources: list[Resource] = []
+    """Folders need nothing, and what is made beside apt goes there. Then packages: everything else may need them."""
+    resources: list[Resource] = [
+        Directory(name="/opt/hostwright", mode=0o755),
+        Directory(name="/etc/hostwright", mode=0o755),
+        Directory(name="/etc/hostwright/keys", mode=0o700),
+    ]
     if host.update_packages:
         resources.append(Upgrade(name="packages"))
     # one transaction for everything: each costs seconds
@@ -39,9 +43,4 @@ def base(host: Host) -> list[Resource]:
         resources.append(Timezone(name=host.timezone))
     if host.locale:
         resources.append(Locale(name=host.locale))
-    resources += [
-        Directory(name="/opt/hostwright", mode=0o755),
-        Directory(name="/etc/hostwright", mode=0o755),
-        Directory(name="/etc/hostwright/keys", mode=0o700),
-    ]
     return resources

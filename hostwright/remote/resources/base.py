@@ -140,7 +140,7 @@ class Resource:
     settles: ClassVar[bool] = False
     # what comes after it does not depend on it: when it fails, the run goes on, and ends as failed
     isolated: ClassVar[bool] = False
-    # it needs nothing of what comes before it: when it differs, `ahead` works beside that
+    # it needs little of what comes before it: when it differs, `ahead` works beside that, from when it is `ready`
     early: ClassVar[bool] = False
     # units that `read` asks about, so that they are asked about with all others
     units: ClassVar[tuple[str, ...]] = ()
@@ -182,6 +182,10 @@ class Resource:
             Failed: it is in a state that must not be touched.
         """
         raise NotImplementedError
+
+    def ready(self, system: System) -> bool:
+        """Is there what `ahead` needs? Asked again and again, in its thread, until its turn comes."""
+        return True
 
     def ahead(self, system: System) -> None:
         """What takes long, and changes nothing that anybody uses; in a thread of its own, while others are applied.

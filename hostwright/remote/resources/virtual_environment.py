@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence
 
     from ..system import Result, System
-    from .base import Change, Context, State
+    from .base import Change, Context, Say, State
 
 MINOR = re.compile(r"/python3\.([0-9]+)\Z")
 # written last: an environment without it was never finished
@@ -31,6 +31,8 @@ PIP = (
     "--retries=2",
     "--timeout=15",
 )
+# ahead: where the index does not answer, its turn comes in any case
+PIP_AHEAD = ("--retries=0",)
 UV_PIP = (
     "pip",
     "sync",
@@ -71,6 +73,8 @@ class VirtualEnvironment(Resource):
 
     kind = "virtual_environment"
     exclusive = True
+    # what makes it is there long before apt is done with all that it installs
+    early = True
 
     def __init__(
         self,
@@ -118,10 +122,13 @@ class VirtualEnvironment(Resource):
             raise Failed(
                 "%s is not a virtual environment" % self.name, "Move it away, so that one can be made there."
             )
+        return self._state(system, self.name)
+
+    def _state(self, system: System, folder: str) -> State:
         state: dict[str, Optional[str]] = {"python": None, "requirements": None}
         # the link of bin/python breaks when the interpreter goes away
-        if system.exists(self.name + "/bin/python"):
-            marker = (system.read("%s/%s" % (self.name, MARKER)) or b"").decode("utf-8", "replace")
+        if system.exists(folder + "/bin/python"):
+            marker = (system.read("%s/%s" % (folder, MARKER)) or b"").decode("utf-8", "replace")
             for line in marker.splitlines():
                 name, _, value = line.partition("=")
                 state[name] = value
@@ -131,19 +138,36 @@ class VirtualEnvironment(Resource):
         return system.exists(self.name + "/pyvenv.cfg") or not system.listdir(self.name)
 
     def apply(self, system: System, changes: Sequence[Change], context: Context) -> None:
-        new = self.name + ".tmp"
-        system.remove_tree(new)
-        folder = os.path.dirname(self.name)
-        if not system.exists(folder):
-            system.mkdir(folder)
-        try:
-            self._build(system, new, context)
-        except BaseException:
-            system.remove_tree(new)
-            raise
-        self._move(system, new)
+        # made ahead, or by a run that was cut right before the last step; the marker says that it is whole
+        if self._state(system, self._new) != self.desired(system):
+            folder = os.path.dirname(self.name)
+            if not system.exists(folder):
+                system.mkdir(folder)
+            self._make(system, context.say)
+        self._move(system, self._new)
 
-    def _build(self, system: System, new: str, context: Context) -> None:
+    def ready(self, system: System) -> bool:
+        """uv, or pip: dpkg has unpacked that when it still has half of its work before it."""
+        tool = system.exists(self.uv) if self.uv else bool(self._bundled_pip(system))
+        return tool and system.exists(os.path.dirname(self.name))
+
+    def ahead(self, system: System) -> None:
+        self._make(system, lambda line: None, PIP_AHEAD)
+
+    @property
+    def _new(self) -> str:
+        return self.name + ".tmp"
+
+    def _make(self, system: System, say: Say, options: Sequence[str] = ()) -> None:
+        """All but its name."""
+        system.remove_tree(self._new)
+        try:
+            self._build(system, self._new, say, options)
+        except BaseException:
+            system.remove_tree(self._new)
+            raise
+
+    def _build(self, system: System, new: str, say: Say, options: Sequence[str]) -> None:
         pip = self._bundled_pip(system)
         make: tuple[str, ...] = (self.python, "-m", "venv", *(("--without-pip",) if pip else ()), new)
         if self.uv:
@@ -154,7 +178,7 @@ class VirtualEnvironment(Resource):
         if not made.ok:
             hint = "Is the package python3-venv installed?" if "ensurepip" in made.out + made.err else ""
             raise self._failed("%s cannot make virtual environments" % self.python, hint, made)
-        self._install(system, new + "/bin/python", (pip,) if pip else ("-m", "pip"), context)
+        self._install(system, new + "/bin/python", (pip,) if pip else ("-m", "pip"), say, options)
         self._relocate(system, new)
         system.unlink(new + "/.lock")  # uv's own, which everybody may write
         marker = "".join("%s=%s\n" % item for item in self.desired(system).items())
@@ -168,12 +192,16 @@ class VirtualEnvironment(Resource):
         ]
         return "%s/%s/pip" % (BUNDLED, wheels[-1]) if wheels else ""
 
-    def _install(self, system: System, python: str, pip: tuple[str, ...], context: Context) -> None:
+    def _install(
+        self, system: System, python: str, pip: tuple[str, ...], say: Say, options: Sequence[str]
+    ) -> None:
         """From the wheels on the server if they are the right ones, else from the package index."""
         sources: list[tuple[str, ...]] = [()]
         if self.wheels and system.exists(self.wheels):
             sources.insert(0, ("--no-index", "--find-links=" + self.wheels))
-        tool = (self.uv, *UV_PIP, "--python", python) if self.uv else (python, *pip, "install", *PIP)
+        tool = (
+            (self.uv, *UV_PIP, "--python", python) if self.uv else (python, *pip, "install", *PIP, *options)
+        )
         for source in sources:
             installed = system.run(
                 (*tool, *source, *(("-",) if self.uv else ("-r", "/dev/stdin"))),
@@ -181,7 +209,7 @@ class VirtualEnvironment(Resource):
                 check=False,
                 input=self.requirements.encode(),
                 env=UV_ENVIRONMENT if self.uv else {},
-                on_line=context.say,
+                on_line=say,
                 cancellable=True,
             )
             if installed.ok:
