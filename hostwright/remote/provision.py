@@ -6,6 +6,7 @@ from . import events, neighbours
 from .catalog import Catalog
 from .converge import Converge
 from .records import Conflict, Records
+from .release.layout import Layout
 from .run import Run
 
 TYPE_CHECKING = False
@@ -103,7 +104,27 @@ def job(request: Request, system: System, run: Run) -> events.RunFinished:
     catalog = _look_around(request, catalog, records, system, run)
     records.claim_apps(catalog)
     diff = bool(request.get("diff"))
-    return Converge(catalog, system, records, run, apply=True, show_diff=diff, guard=guard).converge()
+    converge = Converge(catalog, system, records, run, apply=True, show_diff=diff, guard=guard)
+    apps = _never_deployed(catalog, system)
+    if not apps:
+        return converge.converge()
+    from .release.first import FirstEnvironments
+
+    environments = FirstEnvironments(apps, system, run, request["paths"]["runtime"])
+    try:
+        return converge.converge()
+    finally:
+        environments.end()
+
+
+def _never_deployed(catalog: Catalog, system: System) -> list[str]:
+    """The apps of which nothing is live nor ever was."""
+    layouts = [Layout(app) for app in sorted({resource.app for resource in catalog.resources} - {""})]
+    return [
+        layout.app
+        for layout in layouts
+        if system.stat(layout.current) is None and not system.listdir(layout.releases)
+    ]
 
 
 def _guard(request: Request, system: System, run: Run) -> Optional[Guard]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def provision(
     found = UserKeys(logins.environ)
     keys = {host.name: found.of(host) for host in hosts}
     names_of = partial(public_names, inventory)
-    looks = {"login": partial(new_login, logins)}
+    looks = {"login": partial(new_login, logins), "first_environment": partial(_first_environment, inventory)}
     fleet = Fleet(hosts, logins.connect, output, names_of=names_of, looks=looks)
     tell_outdated(inventory, output)
 
@@ -103,6 +103,14 @@ def provision(
     if apply and report.exit_code == 0:
         prove(hosts, logins, output, report)
     return report
+
+
+def _first_environment(
+    inventory: Inventory, host: Host, data: Mapping[str, Any], timeout: float
+) -> dict[str, Any]:
+    from hostwright.run.first_environment import first_environment
+
+    return first_environment(inventory, host, data)
 
 
 def public_names(inventory: Inventory, host: Host) -> frozenset[str]:

@@ -42,6 +42,11 @@ class LocalSource:
         result = _git(self.root, "rev-list", "--count", f"{commit}..{self.commit}", check=False)
         return int(result.stdout) if result.returncode == 0 else None
 
+    def read(self, path: str) -> bytes | None:
+        """A file of the commit, by its path in the repository."""
+        result = _git(self.root, "cat-file", "blob", f"{self.commit}:{path}", check=False)
+        return result.stdout if result.returncode == 0 else None
+
 
 def resolve(app: App, ref: str | None = None, *, allow_dirty: bool = False) -> LocalSource:
     """The commit to deploy.
@@ -93,17 +98,13 @@ def check(source: LocalSource, app: App) -> None:
         if path:
             modes[path] = head.split()[0]
 
-    def read(path: str) -> bytes | None:
-        result = _git(source.root, "cat-file", "blob", f"{source.commit}:{path}", check=False)
-        return result.stdout if result.returncode == 0 else None
-
     def inside(path: str) -> str:
         return Path(os.path.normpath(Path(source.prefix) / path)).as_posix()
 
     try:
         inspect(
             modes,
-            read,
+            source.read,
             directory=inside(app.directory),
             module=app.module,
             requirements=inside(app.requirements),
