@@ -54,3 +54,14 @@ def test_every_statement_is_what_it_was_and_where(name: str) -> None:
         [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)] for tree in (whole, stripped)
     ]
     assert lines[0] == lines[1]
+
+
+def test_a_string_that_looks_like_a_comment_stays() -> None:
+    source = (
+        'a = "#" + f"# {1:#x} #"  # goes\n'
+        'b = (\n    "one # of"  # stays, between two parts of a string\n    " two"\n)  # goes\n'
+        'c = f"""\n# stays {a}\n"""  # goes\n'
+    )
+    found = bare(source)
+    assert "goes" not in found
+    assert ast.dump(ast.parse(found)) == ast.dump(ast.parse(source))
