@@ -8,7 +8,8 @@ line asks for it over the same channel.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -98,6 +99,8 @@ class Agent:
 
     digest: str
     files: dict[str, str]
+    _making: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    _made: list[bytes] = field(default_factory=list, compare=False, repr=False)
 
     def argv(self, state: str = STATE, runtime: str = RUNTIME, python: str = "python3") -> tuple[str, ...]:
         """The command that starts it on the server.
@@ -107,10 +110,17 @@ class Agent:
         return (python, "-I", "-S", "-B", "-c", BOOT, self.digest, state, runtime)
 
     def frame(self) -> bytes:
-        """The answer to AgentNeeded."""
-        # once a version; the digest is that of the whole sources, so that a run which sends nothing strips nothing
-        files = {name: bare(text) for name, text in self.files.items()}
-        return wire.message({"install": INSTALL, "files": files})
+        """The answer to AgentNeeded; made once, several hosts may need it."""
+        with self._making:
+            if not self._made:
+                # the digest is that of the whole sources, so that a run which sends nothing strips nothing
+                files = {name: bare(text) for name, text in self.files.items()}
+                self._made.append(wire.message({"install": INSTALL, "files": files}))
+            return self._made[0]
+
+    def expect(self) -> None:
+        """A server that is new to us will ask for it: make it while the login goes on."""
+        threading.Thread(target=self.frame, name="agent", daemon=True).start()
 
 
 @cache

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostwright.errors import HostKeyMismatch
+from hostwright.transport.bundle import agent
 
 SYSTEM = Path("/etc/ssh/ssh_known_hosts")
 COMMENT = "first seen by hostwright on"
@@ -272,6 +273,7 @@ class HostKeys:
             file.write(("\n" if text and not text.endswith(b"\n") else "").encode() + line.encode())
         contact = "known machine at another port" if moved else "first contact"
         self._say(f"{contact}: host key {key.fingerprint} recorded in {_short(self._file)}")
+        agent().expect()
 
 
 def learn(host: str, port: int, keys: Sequence[str], file: Path | None = None) -> None:

@@ -142,10 +142,11 @@ class Firewall(Resource):
         """Files first: what is in force now is what the next boot loads."""
         _put(system, self.name, wanted.text)
         stale = [path for path, text in FILES if _put(system, path, text)]
-        if stale:
+        enable = system.readlink(ENABLED) != UNIT_FILE
+        if enable:  # from the file; the reload is for both
+            system.run(("systemctl", "enable", "--no-reload", "--", UNIT), timeout=60)
+        if stale or enable:
             system.run(("systemctl", "daemon-reload"), timeout=60)
-        if system.readlink(ENABLED) != UNIT_FILE:
-            system.run(("systemctl", "enable", "--", UNIT), timeout=60)
         system.run(("systemctl", "reload-or-restart", "--", UNIT), timeout=60)
 
     def content_diff(self, system: System) -> list[str]:

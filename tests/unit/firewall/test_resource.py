@@ -39,7 +39,7 @@ def server(wanted: Firewall, **more: Any) -> FakeSystem:
     system.commands = {
         CHECK: "",
         "systemctl daemon-reload": "",
-        f"systemctl enable -- {UNIT}": {"files": {ENABLED: {"link": UNIT_FILE}}},
+        f"systemctl enable --no-reload -- {UNIT}": {"files": {ENABLED: {"link": UNIT_FILE}}},
         RELOAD: {"nft": {TABLE: shape}},
         SETTLE: "",
         **system.commands,
@@ -57,8 +57,8 @@ def test_the_first_time() -> None:
     assert found["in force"] == [False, True]
     assert apply(wanted, system) == [
         CHECK,
+        f"systemctl enable --no-reload -- {UNIT}",
         "systemctl daemon-reload",
-        f"systemctl enable -- {UNIT}",
         RELOAD,
         SETTLE,
     ]
@@ -118,7 +118,11 @@ def test_what_somebody_did_to_the_files() -> None:
         "at boot",
         "by",
     }
-    assert apply(wanted, system)[1:] == ["systemctl daemon-reload", f"systemctl enable -- {UNIT}", RELOAD]
+    assert apply(wanted, system)[1:] == [
+        f"systemctl enable --no-reload -- {UNIT}",
+        "systemctl daemon-reload",
+        RELOAD,
+    ]
     assert changes(wanted, system) == {}
 
 
