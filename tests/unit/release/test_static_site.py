@@ -85,6 +85,16 @@ def test_locations(tmp_path: Path) -> None:
     assert served == [("^/static/made/", "shared"), ("^/static/", "release"), ("^/media/", "shared")]
 
 
+def test_files_leave_in_one_write(tmp_path: Path) -> None:
+    """sendfile(2) makes small files dear (benchmarks/NOTES.md): every location that serves files does without."""
+    app, _ = app_and_host(tmp_path, "    static: {/static: static, /media: uploads}\n    shared: [uploads]\n")
+    text = site(app, tmp_path)
+    blocks = re.findall(r"^location [^\n]*\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
+    files = [block for block in blocks if " root /srv/hello/" in block]
+    assert len(files) == 4
+    assert all("    sendfile off;\n" in block for block in files)
+
+
 def test_a_shared_directory_that_no_url_can_name_has_no_location(tmp_path: Path) -> None:
     app, _ = app_and_host(tmp_path, '    static: {/static: static}\n    shared: ["static/my files"]\n')
     assert static(app) == [Static("/static", False)]
