@@ -59,9 +59,7 @@ def kill_in(shop: Project, sandbox: Sandbox, server: Server, moment: str, delay:
     return True
 
 
-def test_a_worker_killed_again_and_again(
-    tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer
-) -> None:
+def test_a_worker_killed_again_and_again(tmp_path: Path, sandbox: Sandbox, fresh_server: FreshServer) -> None:
     server = fresh_server("heal")
     shop = Project(tmp_path, server)
     seed = random.randrange(10**6)
