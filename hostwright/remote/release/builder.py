@@ -164,6 +164,10 @@ class Builder:
         finally:
             self._system.unlink(self._file)
 
+    def tidy(self) -> Result:
+        """Remove what nothing in uv's cache leads to any more. See `uv`."""
+        return self.uv("cache", "prune", "--quiet", cwd="/")
+
     # -- what goes in and out ------------------------------------------------------------------------------
 
     def give(self, name: str, content: bytes) -> None:

@@ -74,7 +74,10 @@ def build(deploy: Transaction) -> str:
         lock = resolver.lock(*platform())
         share(run, request, lock)
         venvs = Store(system, layout.venvs)
-        venv = ensure_venv(system, layout, venvs, builder, lock, request["modules"])
+        like = str(deploy.shelf.about(deploy.before).get("venv", "")) if deploy.before else ""
+        venv = ensure_venv(system, layout, venvs, builder, lock, request["modules"], like)
+        if not venv.reused:
+            deploy.later.append(builder.tidy)
         system.remove_tree(layout.build)
         _tell(step, venv, lock.note, lock=lock.note)
     if request["build_command"]:

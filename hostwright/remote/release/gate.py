@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # one request may take this long, seconds; the unit is watched meanwhile
 REQUEST = 10.0
 INTERVAL = 0.2
+# while workers come up one after the other; whoever waits for the release waits for this look
+EAGER = 0.05
 # a service that is simply off so long after its start was stopped by somebody
 GRACE = 2.0
 WORKERS = re.compile(r"(\d+) of (\d+) workers")
@@ -75,6 +77,7 @@ class Gate:
             RunCancelled
         """
         health, good, since = self._health, 0, 0.0
+        interval = health.get("interval", INTERVAL)
         deadline = self._began + health["timeout"]
         while True:
             reply = self._reply = self._probe()
@@ -86,12 +89,14 @@ class Gate:
                 good = 0
                 if now > deadline:
                     raise self._refused("not healthy after %.0f s: %s" % (now - self._began, problem))
-            else:
-                since = since if good else now
-                good += 1
-                if now - since >= health["window"]:
-                    break
-            self._system.sleep(health.get("interval", INTERVAL))
+                self._system.sleep(min(interval, EAGER) if few(shown) else interval)
+                continue
+            since = since if good else now
+            good += 1
+            if now - since >= health["window"]:
+                break
+            # the last look comes when the window is over, not up to an interval later
+            self._system.sleep(min(interval, since + health["window"] - now))
         data = {
             "status": reply.status,
             "ms": round(reply.seconds * 1000, 1),
@@ -102,12 +107,11 @@ class Gate:
 
     def _problem(self, reply: Reply, shown: Mapping[str, str]) -> str:
         """Why this look was not good enough, or an empty string."""
-        found = WORKERS.search(shown.get("StatusText", ""))
-        few = "only %s are up" % found.group(0) if found and int(found[1]) < int(found[2]) else ""
+        absent = few(shown)
         if reply.status == self._health["expect"]:
-            return few or self._lacking(reply)
+            return absent or self._lacking(reply)
         problem = "GET %s -> %s" % (self._health["path"], self._described(reply))
-        return "%s; %s" % (problem, few) if few and not reply.status else problem
+        return "%s; %s" % (problem, absent) if absent and not reply.status else problem
 
     def _lacking(self, reply: Reply) -> str:
         """The text that should have been in an answer and is not, and what came instead."""
@@ -162,3 +166,9 @@ class Gate:
         what = full(self._system, self._layout.root, self._layout.state) or what
         hint = ("%s All that it wrote: inv logs --release %s" % (what, self._release)).strip()
         return StepError(why + tries, tail, hint, refused=True)
+
+
+def few(shown: Mapping[str, str]) -> str:
+    """That not all workers of an instance are up yet, or an empty string."""
+    found = WORKERS.search(shown.get("StatusText", ""))
+    return "only %s are up" % found.group(0) if found and int(found[1]) < int(found[2]) else ""

@@ -57,6 +57,7 @@ class Transaction:
         self.made = False
         # the release that it is but for its environment: `rollback --keep-env`
         self.of = ""
+        self.later: list[Callable[[], object]] = []  # what a build leaves to be cleaned up
         self._started = False
         # it was still answering its last requests when we began
         self._drained = False
@@ -84,7 +85,7 @@ class Transaction:
             if not self._live:
                 return self._undo(error)
             self._notice(error)
-        for finish in (self._drain, self._prune):
+        for finish in (self._drain, self._prune, *self.later):
             try:
                 finish()
             except ERRORS as error:

@@ -10,7 +10,8 @@ import sys
 
 from ..digest import sha256
 from ..run import StepError
-from . import guard
+from . import bytecode, guard
+from .builder import TIMEOUT
 from .dependencies import hand_over
 from .layout import UV
 from .tree import Kept
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
 
 VENV = ("venv", "--relocatable", "--no-project", "--quiet")
 SYNC = ("pip", "sync", "--compile-bytecode", "--allow-empty-requirements")
+# bytecode comes from an environment that is there
+LINK = tuple(word for word in SYNC if word != "--compile-bytecode")
+# the exit code of a build that cannot import what it must; neither uv's nor Python's
+NO_IMPORT = 86
+# runs steps one after the other: of each its commands until one succeeds, and the exit code when none does
+STEPS = """\
+import json, subprocess, sys
+for commands, code in json.loads(sys.argv[1]):
+    for argv in commands:
+        failed = subprocess.run(argv).returncode
+        if not failed:
+            break
+    if failed:
+        sys.exit(code or 1)
+"""
 MINOR = re.compile(r"python3\.[0-9]+\Z")
 
 
@@ -62,12 +78,19 @@ def starts(system: System, folder: str) -> bool:
 
 
 def ensure_venv(
-    system: System, layout: Layout, store: Store, builder: Builder, lock: Lock, modules: Sequence[str]
+    system: System,
+    layout: Layout,
+    store: Store,
+    builder: Builder,
+    lock: Lock,
+    modules: Sequence[str],
+    like: str = "",
 ) -> Kept:
     """The environment of a lock, built when it is not there, not whole, or cannot start any more.
 
     Args:
         modules: what it must be able to import.
+        like: one in the store that may have most of the same files: their bytecode is taken from it.
 
     Raises:
         StepError, CommandFailed, OSError, RunCancelled
@@ -81,7 +104,7 @@ def ensure_venv(
     guard.require(system, layout.root, guard.ENVIRONMENT, guard.ENVIRONMENT_FILES)
     guard.require(system, guard.CACHE, guard.ENVIRONMENT, guard.ENVIRONMENT_FILES)
     try:
-        _build(system, layout, builder, lock, modules)
+        _build(system, layout, builder, lock, modules, store.folder(like) if like else "")
         builder.hand_back("venv", store.begin(name))
         store.finish(name)
     except BaseException:
@@ -89,25 +112,54 @@ def ensure_venv(
         raise
     finally:
         system.remove_tree(builder.folder + "/venv")
-    builder.uv("cache", "prune", "--quiet", cwd="/")
     return Kept(name, False, damage)
 
 
-def _build(system: System, layout: Layout, builder: Builder, lock: Lock, modules: Sequence[str]) -> None:
+def _build(
+    system: System, layout: Layout, builder: Builder, lock: Lock, modules: Sequence[str], like: str
+) -> None:
     requirements = hand_over(system, layout, "lock.txt", lock.text)
-    system.remove_tree(builder.folder + "/venv")
-    venv = builder.cache + "/venv"
-    builder.uv(*VENV, "--python", sys.executable, venv, cwd="/")
     hashes = ("--require-hashes",) if lock.hashed and lock.text.strip() else ()
-    sync = (*SYNC, *hashes, "--python", venv + "/bin/python", requirements)
+    venv = builder.cache + "/venv"
+    make = (*VENV, "--python", sys.executable, venv)
+    packages = (*hashes, "--python", venv + "/bin/python", requirements)
+    test = (venv + "/bin/python", "-I", "-c", "import " + ", ".join(modules))
+    system.remove_tree(builder.folder + "/venv")
+    if like:
+        tried = builder.run(_at_once(make, packages, test, like, venv), cwd=layout.build, timeout=TIMEOUT)
+        if tried.ok:
+            return
+        if tried.exit_code == NO_IMPORT:
+            raise _no_import(modules, tried.tail())
+        # step by step, so that what fails is told as what it is
+        system.remove_tree(builder.folder + "/venv")
+    builder.uv(*make, cwd="/")
     # a lock is exact, so what is in the cache is what the package index would give
-    if not builder.try_uv(*sync, "--offline", cwd=layout.build).ok:
-        builder.uv(*sync, cwd=layout.build)
-    argv = (venv + "/bin/python", "-I", "-c", "import " + ", ".join(modules))
-    tried = builder.run(argv, cwd="/", timeout=120)
+    if like or not builder.try_uv(*SYNC, *packages, "--offline", cwd=layout.build).ok:
+        builder.uv(*SYNC, *packages, cwd=layout.build)
+    tried = builder.run(test, cwd="/", timeout=120)
     if not tried.ok:
-        raise StepError(
-            "the environment cannot import what serves the app: %s" % ", ".join(modules),
-            tried.tail(),
-            "Do the requirements hold versions of gunicorn or uvicorn that do not go together?",
-        )
+        raise _no_import(modules, tried.tail())
+
+
+def _at_once(
+    make: Sequence[str], packages: Sequence[str], test: Sequence[str], like: str, venv: str
+) -> tuple[str, ...]:
+    """All of a build as one command: each start of the sandbox takes its time."""
+    uv = UV + "/bin/uv"
+    sync = (uv, *LINK, *packages)
+    steps = (
+        (((uv, *make),), 0),
+        (((*sync, "--offline"), sync), 0),
+        ((bytecode.command(like, venv),), 0),
+        ((test,), NO_IMPORT),
+    )
+    return (sys.executable, "-I", "-S", "-B", "-c", STEPS, json.dumps(steps))
+
+
+def _no_import(modules: Sequence[str], tail: Sequence[str]) -> StepError:
+    return StepError(
+        "the environment cannot import what serves the app: %s" % ", ".join(modules),
+        tuple(tail),
+        "Do the requirements hold versions of gunicorn or uvicorn that do not go together?",
+    )

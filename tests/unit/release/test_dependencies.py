@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from hostwright.remote.release.dependencies import Lock, Resolver, share
 from hostwright.remote.release.layout import Layout
 from hostwright.remote.release.shelf import Shelf
 from hostwright.remote.release.tree import Kept, Store
-from hostwright.remote.release.venv import ensure_venv, starts, venv_key
+from hostwright.remote.release.venv import NO_IMPORT, STEPS, ensure_venv, starts, venv_key
 from hostwright.remote.run import Run, StepError
 from hostwright.testing import FakeSystem
 
@@ -361,11 +363,12 @@ def test_the_key_holds_everything_the_environment_is_made_from() -> None:
     assert venv_key(*base) == venv_key(*base)
 
 
-def build(system: Server, lock: Lock | None = None) -> Kept:
+def build(system: Server, lock: Lock | None = None, like: str = "") -> Kept:
     layout = Layout("hello")
     builder = Builder(system, layout, {}, "/run/hostwright", lambda line: None)
     store = Store(system, layout.venvs)
-    return ensure_venv(system, layout, store, builder, lock or Lock(FULL, "g", "as committed"), ["gunicorn"])
+    lock = lock or Lock(FULL, "g", "as committed")
+    return ensure_venv(system, layout, store, builder, lock, ["gunicorn"], like)
 
 
 def builds(system: Server) -> Server:
@@ -393,7 +396,7 @@ def test_built_tried_taken_over_by_root_and_then_reused() -> None:
     key = made.name
     assert not made.reused
     assert [words[:2] for words in system.uv] == [
-        ["venv", "--relocatable"], ["pip", "sync"], ["-I", "-c"], ["cache", "prune"],
+        ["venv", "--relocatable"], ["pip", "sync"], ["-I", "-c"],
     ]  # fmt: skip
     assert "--require-hashes" in system.uv[1]
     names = [argv[0] for argv in system.ran]
@@ -404,6 +407,75 @@ def test_built_tried_taken_over_by_root_and_then_reused() -> None:
     assert not system.exists(f"{CACHE}/venv")
     again = build(system)
     assert (again.name, again.reused) == (key, True)
+
+
+def joined(system: Server, exit_code: int = 0) -> list[str]:
+    """The commands of builds that are run as one, which end with this exit code."""
+    answer, seen = system._answer, []
+
+    def made(command: str) -> Any:
+        if STEPS in command:
+            seen.append(command)
+            if not exit_code:
+                system.put(f"{CACHE}/venv/bin/python", {"link": "/usr/bin/python3"})
+            return {"exit": exit_code, "err": "ModuleNotFoundError: No module named 'x'" if exit_code else ""}
+        return answer(command)
+
+    system._answer = made  # type: ignore[method-assign]
+    return seen
+
+
+def test_with_an_environment_before_it_a_build_is_one_command() -> None:
+    system = builds(Server(FILES))
+    commands = joined(system)
+    made = build(system, like="before")
+    assert not made.reused
+    assert system.uv == []
+    (command,) = commands
+    assert f"{ROOT}/venvs/before" in command
+    for words in ('"--offline"', '"--require-hashes"', '"import gunicorn"', f", {NO_IMPORT}]"):
+        assert words in command
+    assert "--compile-bytecode" not in command
+
+
+def test_what_fails_as_one_command_is_done_step_by_step() -> None:
+    system = builds(Server(FILES))
+    commands = joined(system, 1)
+    build(system, like="before")
+    assert len(commands) == 1
+    assert [words[:2] for words in system.uv] == [["venv", "--relocatable"], ["pip", "sync"], ["-I", "-c"]]
+    assert "--compile-bytecode" in system.uv[1]
+
+
+def test_what_does_not_import_is_told_at_once() -> None:
+    system = builds(Server(FILES))
+    joined(system, NO_IMPORT)
+    with pytest.raises(StepError, match="cannot import what serves the app: gunicorn"):
+        build(system, like="before")
+    assert system.uv == []
+    assert system.listdir(f"{ROOT}/venvs") == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "code", "said"),
+    [
+        ([[["1"], 0], [["2"], 5]], 0, "12"),
+        ([[["1!", "2"], 0], [["3"], 5]], 0, "123"),
+        ([[["1!", "2!"], 0], [["3"], 5]], 1, "12"),
+        ([[["1"], 0], [["2!"], 5]], 5, "12"),
+    ],
+)
+def test_steps_one_after_the_other(steps: list[list[Any]], code: int, said: str) -> None:
+    """Each number is told by a command; with a mark it fails."""
+    program = "import sys; word = sys.argv[1]; print(word[0], end='', flush=True); sys.exit(len(word) > 1)"
+    argvs = [[[[sys.executable, "-c", program, word] for word in words], no] for words, no in steps]
+    done = subprocess.run(
+        (sys.executable, "-I", "-S", "-B", "-c", STEPS, json.dumps(argvs)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (code, said)
 
 
 def test_rebuilt_when_its_interpreter_is_gone() -> None:

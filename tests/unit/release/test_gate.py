@@ -74,6 +74,19 @@ def test_passes_after_a_whole_window() -> None:
     assert data == {"status": 200, "ms": 12.0, "tries": 6, "good": 6}
 
 
+def test_the_last_look_comes_when_the_window_is_over() -> None:
+    found, system = gate([200], window=1, interval=0.7)
+    assert found.watch()[0].endswith("3 of 3")
+    assert 1.0 <= system.slept < 1.05, "not up to an interval later"
+
+
+def test_workers_that_come_up_one_after_the_other_are_looked_for_more_often() -> None:
+    one = UP.replace("2 of 2", "1 of 2")
+    found, system = gate([200], lambda slept: UP if slept > 0.5 else one, window=0, interval=5)
+    found.watch()
+    assert 0.5 < system.slept < 0.6
+
+
 def test_slow_start_within_the_limit() -> None:
     found, system = gate([Reply(0, 0.01, "Connection refused")] * 20 + [503] * 5 + [200])
     assert found.watch()[0].endswith("6 of 31")
