@@ -171,8 +171,10 @@ def _targets(values: dict[tuple[str, str], list[float]], notes: list[str]) -> It
         "the app's answers": [what for what in loads if not what.startswith(STATIC)],
         "static files": [what for what in loads if what.startswith(STATIC)],
     }
+    # the worst p99 of many short loads tells of what else the machine did: nothing is demanded of it in a smoke test
+    bounds = ((RATE, True, 0.3), (P99, False, None), (CPU, False, 3.0))
     for kind, whats in kinds.items():
-        for quantity, at_least, smoke in ((RATE, True, 0.3), (P99, False, 6.0), (CPU, False, 3.0)):
+        for quantity, at_least, smoke in bounds:
             ratios = {what: _ratio(values, what, quantity) for what in whats}
             worst = (min if at_least else max)(ratios, key=lambda what: ratios[what])
             text = f"{kind}, {quantity}: of the tutorial's, where we are worst ({worst})"
