@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import wrk
@@ -44,6 +46,15 @@ def test_answers_that_are_none_are_told() -> None:
 def test_what_is_not_wrks_is_refused() -> None:
     with pytest.raises(ValueError, match="not what wrk prints"):
         wrk.parsed("unable to connect to 203.0.113.9:http Connection refused\n")
+
+
+def test_a_load_leaves_the_machine_as_it_was(tmp_path: Path) -> None:
+    setting = tmp_path / "tcp_tw_reuse"
+    setting.write_text("2\n")
+    with pytest.raises(OSError, match="no wrk"), wrk.ports_reused(setting):
+        assert setting.read_text() == "1\n"
+        raise OSError("no wrk")
+    assert setting.read_text() == "2\n"
 
 
 def test_where_we_are_worst_and_best() -> None:
