@@ -51,9 +51,11 @@ def test_what_is_not_wrks_is_refused() -> None:
 def test_a_load_leaves_the_machine_as_it_was(tmp_path: Path) -> None:
     setting = tmp_path / "tcp_tw_reuse"
     setting.write_text("2\n")
-    with pytest.raises(OSError, match="no wrk"), wrk.ports_reused(setting):
+    with wrk.ports_reused(setting):
         assert setting.read_text() == "1\n"
-        raise OSError("no wrk")
+    assert setting.read_text() == "2\n"
+    with pytest.raises(ZeroDivisionError), wrk.ports_reused(setting):
+        divmod(1, 0)
     assert setting.read_text() == "2\n"
 
 
