@@ -36,7 +36,9 @@ def ensure(say: Callable[[str], None]) -> None:
     """Install it where it is missing, with apt."""
     if not shutil.which("wrk"):
         say("installing wrk")
-        subprocess.run(("apt-get", "install", "-q", "-y", "wrk"), check=True, capture_output=True)
+        install = ("apt-get", "install", "-q", "-y", "-oDPkg::Lock::Timeout=300", "wrk")
+        for argv in (("apt-get", "update", "-q"), install):
+            subprocess.run(argv, check=True, capture_output=True)
 
 
 def load(url: str, connections: int, seconds: int, *, new: bool) -> Rate:
