@@ -170,7 +170,7 @@ def _changed_conf(catalog: Catalog, system: System) -> Iterator[Cut]:
     if not isinstance(ours, File) or content is None or _is_ours(ours, system):
         return
     package = dpkg.conffile(system, CONF)
-    if (package and not package[0]) or _package_brought(system, CONF, content):
+    if package and (not package[0] or package[1] == _md5(content)):
         return
     message = "%s was changed on this server and would be replaced" % CONF
     kept = nginx_sites.includes(ours.content)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostwright.errors import ProtocolError
+from hostwright.transport.bundle import agent
 from hostwright.transport.hostkeys import TYPES, HostKeys, WrongKeyType
 from hostwright.transport.keys import Keys, Passphrases, check
 from hostwright.transport.ssh_config import Target
@@ -179,6 +180,8 @@ class Dialer:
             file=self._known_hosts,
             label=target.name,
         )
+        if keys.new:
+            agent().expect()
         types = tuple(name for name in keys.types if name not in without)
         return TunedTransport(connection, check=keys.check, key_types=types)
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostwright.errors import HostKeyMismatch
-from hostwright.transport.bundle import agent
 
 SYSTEM = Path("/etc/ssh/ssh_known_hosts")
 COMMENT = "first seen by hostwright on"
@@ -195,6 +194,11 @@ class HostKeys:
         first = [key_type for key_type in TYPES if key_type in wanted]
         return (*first, *(key_type for key_type in TYPES if key_type not in first))
 
+    @property
+    def new(self) -> bool:
+        """Is there nothing on record of this server, and nothing pinned?"""
+        return not self._pin and not self._known(self.name)
+
     def check(self, key: HostKey) -> None:
         """Accept the server's key, or refuse it.
 
@@ -273,7 +277,6 @@ class HostKeys:
             file.write(("\n" if text and not text.endswith(b"\n") else "").encode() + line.encode())
         contact = "known machine at another port" if moved else "first contact"
         self._say(f"{contact}: host key {key.fingerprint} recorded in {_short(self._file)}")
-        agent().expect()
 
 
 def learn(host: str, port: int, keys: Sequence[str], file: Path | None = None) -> None:

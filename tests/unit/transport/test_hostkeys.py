@@ -50,6 +50,13 @@ def test_a_first_contact_is_recorded_and_said(file: Path, said: list[str]) -> No
     assert len(said) == 1
 
 
+def test_who_is_new(file: Path, said: list[str]) -> None:
+    assert keys(said).new
+    assert not keys(said, pin=str(ED)).new, "pinned, and never recorded"
+    keys(said).check(ED)
+    assert not keys(said).new
+
+
 def test_the_fingerprint_is_that_of_ssh_keygen() -> None:
     blob = base64.b64decode("AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl")
     assert HostKey("ssh-ed25519", blob).fingerprint == "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU"
