@@ -17,7 +17,7 @@ from hostwright.remote.release.layout import Layout
 from hostwright.remote.resources.directory import Directory
 from hostwright.remote.run import Run
 
-from .test_dependencies import FULL, Server, build, builds
+from .uv import FULL, Server, build, builds
 
 ANSWER = {"lock": FULL, "modules": ["gunicorn"]}
 THERE: dict[str, Any] = {

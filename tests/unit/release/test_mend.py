@@ -20,8 +20,8 @@ from hostwright.remote.run import Run, StepError
 from hostwright.remote.system import System
 
 from .repositories import Work
-from .test_dependencies import FILES, FULL, ROOT, Server, build, builds
 from .test_git import Plain, pack
+from .uv import FILES, FULL, ROOT, Server, build, builds
 
 TAG = sys.implementation.cache_tag
 
